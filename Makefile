@@ -1,0 +1,5 @@
+# Each target is one line that also works without make.
+run: ; go run ./examples/ward
+test: ; bash .ci/test
+lint: ; bash .ci/test lint
+.PHONY: run test lint

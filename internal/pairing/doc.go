@@ -1,0 +1,13 @@
+// Package pairing holds the few group operations that abe needs over the pairing-friendly curve BLS12-381.
+//
+// Three groups of prime order r: G1 and G2 (written additively) and GT (written multiplicatively), with the pairing
+// e: G1 x G2 -> GT. Values are immutable: every operation returns a new one, and no value holds a pointer.
+//
+// Decoding is strict: one form (compressed, big-endian, the form of the BLS signature drafts and of circl), its exact
+// length, coordinates below p, on the curve, in the subgroup of order r, and never the identity: no place in abe may hold
+// the identity. Scalars are made by wide reduction or decoded canonically, are never zero where they come from outside, and
+// never pass through math/big.
+//
+// The arithmetic is circl's, in pure Go. Nothing in this package's interface names circl, so that a second back end (blst)
+// can stand in a file of its own; both must give the bytes of testdata/vectors. README.md says what is constant-time.
+package pairing

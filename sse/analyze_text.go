@@ -1,0 +1,295 @@
+package sse
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// The analysis of text: fold, cut into words, cut long words. A word analysed again gives itself, so that a word of a vocabulary can
+// be a query. docs/spec/sse-analysis.md, section Text.
+
+// maxWord is the greatest length of a word in bytes; longer ones are cut into pieces.
+const maxWord = 128
+
+// maxMarks is the most combining marks that a character of a script without spaces keeps. Real text has up to four.
+const maxMarks = 8
+
+type purpose bool
+
+// In scripts without spaces a document is indexed by its characters and pairs of characters; a query of two or more characters
+// asks for the pairs only.
+const (
+	forIndex purpose = true
+	forQuery purpose = false
+)
+
+// textWords are the words of a text, in order, with repetitions. The text is valid UTF-8.
+func textWords(text string, why purpose) []string {
+	return cutWords(nil, foldText(text), why)
+}
+
+// foldText unifies what people do not distinguish when they search: case, width and other compatibility forms, accents where
+// the script allows, apostrophes. It is idempotent.
+func foldText(text string) string {
+	if isASCII(text) {
+		return strings.ReplaceAll(strings.ToLower(text), "'", " ")
+	}
+	// One pass is nearly always final. But a compatibility form can give a letter that folds, and a removed mark can let others
+	// compose; so it goes round until nothing changes, and every round that changes something makes the text simpler.
+	fold := cases.Fold()
+	for {
+		next := strings.Map(replace, text)
+		next = norm.NFKC.String(next)
+		next = fold.String(next)
+		next = norm.NFKC.String(stripMarks(norm.NFKD.String(next)))
+		if next == text {
+			return text
+		}
+		text = next
+	}
+}
+
+// composed is text in NFC, with code points that Unicode 15.0 does not know left as they are.
+func composed(text string) string {
+	if isASCII(text) {
+		return text
+	}
+	var b strings.Builder
+	start := 0
+	for i, r := range text {
+		if !assigned(r) {
+			b.WriteString(norm.NFC.String(text[start:i]))
+			b.WriteRune(r)
+			start = i + utf8.RuneLen(r)
+		}
+	}
+	b.WriteString(norm.NFC.String(text[start:]))
+	return b.String()
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// assigned says whether Unicode 15.0 has the code point. What it does to text is settled by the stability policies of
+// Unicode. Of later code points it is not: an index built by a program with older tables would not be found by one with newer tables, so
+// they are all treated alike, as spaces.
+func assigned(r rune) bool {
+	if r < 0x378 {
+		return true
+	}
+	_, found := slices.BinarySearchFunc(assignedRanges[:], r, func(a [2]rune, r rune) int {
+		switch {
+		case a[1] < r:
+			return -1
+		case a[0] > r:
+			return 1
+		}
+		return 0
+	})
+	return found
+}
+
+// replace maps single code points: to a space, to nothing (-1), or to letters that have no decomposition but are commonly
+// typed without their stroke.
+func replace(r rune) rune {
+	if r < utf8.RuneSelf {
+		if r == '\'' {
+			return ' '
+		}
+		return r
+	}
+	switch r {
+	case '\u2018', '\u2019', '\u201b', '\u02bb', '\u02bc', '\uff07': // apostrophes, as people type them
+		return ' '
+	case '\u00f8', '\u00d8':
+		return 'o'
+	case '\u0142', '\u0141':
+		return 'l'
+	case '\u0111', '\u0110', '\u00f0', '\u00d0':
+		return 'd'
+	case '\u0127', '\u0126':
+		return 'h'
+	case '\u0167', '\u0166':
+		return 't'
+	case '\u0131':
+		return 'i'
+	case '\u0640': // Arabic tatweel, which only stretches a word
+		return -1
+	case '\u034f', '\u115f', '\u1160', '\u17b4', '\u17b5', '\u3164', '\uffa0': // invisible, and no format characters
+		return -1
+	}
+	switch {
+	case !assigned(r):
+		return ' '
+	case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Variation_Selector, r): // joiners, soft hyphens, directions
+		return -1
+	}
+	return r
+}
+
+// stripMarks removes accents from decomposed text. In Latin and Greek all of them; elsewhere those that are left out in everyday writing, and not
+// those that make another letter, such as the breve of Cyrillic й or the vowel signs of Devanagari.
+func stripMarks(decomposed string) string {
+	var b strings.Builder
+	b.Grow(len(decomposed))
+	var base rune
+	for _, r := range decomposed {
+		if r < 0x300 || !unicode.In(r, unicode.Mn, unicode.Me) {
+			base = r
+			switch r {
+			case 'æ':
+				b.WriteString("ae")
+			case 'œ':
+				b.WriteString("oe")
+			case 'þ':
+				b.WriteString("th")
+			default:
+				b.WriteRune(r)
+			}
+			continue
+		}
+		if !optionalMark(base, r) {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func optionalMark(base, mark rune) bool {
+	switch {
+	case base < utf8.RuneSelf:
+		return 'a' <= base && base <= 'z' || 'A' <= base && base <= 'Z'
+	case unicode.In(base, unicode.Latin, unicode.Greek):
+		return true
+	case unicode.Is(unicode.Cyrillic, base):
+		switch mark {
+		case 0x300, 0x301: // stress; but ѓ and ќ are letters
+			return base != 'г' && base != 'к'
+		case 0x308: // ё is written е; but ї is a letter
+			return base == 'е'
+		}
+		return false
+	case unicode.Is(unicode.Hebrew, base): // points
+		return 0x591 <= mark && mark <= 0x5c7
+	case unicode.Is(unicode.Arabic, base): // vowel signs; madda and hamza only on alef
+		return 0x64b <= mark && mark <= 0x652 || mark == 0x670 || base == 0x627 && 0x653 <= mark && mark <= 0x655
+	}
+	return false
+}
+
+// cutWords appends the words of folded text.
+func cutWords(words []string, folded string, why purpose) []string {
+	for folded != "" {
+		n, spaced := script(folded)
+		run := folded[:n]
+		folded = folded[n:]
+		if spaced {
+			words = cutSpaced(words, run, why)
+		} else {
+			words = cutPairs(words, run, why)
+		}
+	}
+	return words
+}
+
+// script is the length of the run at the front that is written with spaces between words, or without. Marks belong to
+// what they follow.
+func script(folded string) (n int, spaced bool) {
+	for i, r := range folded {
+		switch {
+		case i == 0:
+			spaced = !unspaced(r)
+		case spaced == unspaced(r) && (spaced || !unicode.Is(unicode.M, r)):
+			return i, spaced
+		}
+	}
+	return len(folded), spaced
+}
+
+// unspaced says whether r is a letter or digit that belongs to a script that has no spaces between words, or, as Korean, has words that
+// are not found whole because of their endings.
+func unspaced(r rune) bool {
+	if r < 0xe00 {
+		return false
+	}
+	if r == '\u30fc' { // the long-vowel sign is common to both kana
+		return true
+	}
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo,
+		unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) && unicode.In(r, unicode.L, unicode.N)
+}
+
+// cutSpaced appends the words of a run by the word boundaries of UAX 29, without what is no letter or digit at their ends.
+func cutSpaced(words []string, run string, why purpose) []string {
+	state := -1
+	for run != "" {
+		var word string
+		word, run, state = uniseg.FirstWordInString(run, state)
+		word = strings.TrimLeftFunc(word, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N) })
+		word = strings.TrimRightFunc(word, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N, unicode.M) })
+		for len(word) > maxWord {
+			cut := maxWord
+			for !utf8.RuneStart(word[cut]) {
+				cut--
+			}
+			words = cutSpaced(words, word[:cut], why)
+			word = strings.TrimLeftFunc(word[cut:], func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N) })
+		}
+		if word != "" {
+			words = append(words, word)
+		}
+	}
+	return words
+}
+
+// cutPairs appends the characters of a run, each with its marks, and the pairs of neighbours.
+func cutPairs(words []string, run string, why purpose) []string {
+	var last string
+	count := 0
+	for run != "" {
+		char := character(run)
+		run = run[len(char):]
+		char = fewMarks(char)
+		if why == forIndex || count == 0 && run == "" {
+			words = append(words, char)
+		}
+		if count > 0 {
+			words = append(words, last+char)
+		}
+		last = char
+		count++
+	}
+	return words
+}
+
+// character is the first code point of the run and the marks after it.
+func character(run string) string {
+	for i, r := range run {
+		if i > 0 && !unicode.Is(unicode.M, r) {
+			return run[:i]
+		}
+	}
+	return run
+}
+
+func fewMarks(char string) string {
+	marks := 0
+	for i := range char {
+		if marks++; marks > maxMarks+1 {
+			return char[:i]
+		}
+	}
+	return char
+}

@@ -1,0 +1,90 @@
+package abe
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/veilchart/veilchart/internal/pairing"
+	"github.com/veilchart/veilchart/internal/wire"
+)
+
+// maxAttributes is the largest number of attributes of one key.
+const maxAttributes = 1024
+
+// Authority issues keys. Its master secret opens everything that was sealed under its Params. It is immutable, safe for
+// concurrent use and prints as "redacted".
+type Authority struct{ in *master }
+
+type master struct {
+	alpha  pairing.Scalar
+	params *Params
+}
+
+func newAuthority(alpha pairing.Scalar) *Authority {
+	y := pairing.PairProduct(pairing.Pair{P: pairing.G1Generator(), Q: pairing.G2Generator()}).Exp(alpha) // Y = e(g1,g2)^alpha
+	return &Authority{&master{alpha, newParams(y)}}
+}
+
+// GenerateAuthority draws a new master secret. It takes a few milliseconds. The error is always nil now and is there for
+// suites whose generation can fail.
+func GenerateAuthority() (*Authority, error) { return newAuthority(pairing.RandomScalar()), nil }
+
+// NewAuthority decodes what ExposeSecret returned: 76 bytes. A damaged secret is refused: the encoding carries the
+// fingerprint of the params that belong to it. Errors are ErrFormat.
+func NewAuthority(secret []byte) (*Authority, error) {
+	d := wire.NewDecoder(secret)
+	decodePrefix(d, wire.KindABEAuthority)
+	d.Len(0, 0) // vocabulary, reserved
+	fingerprint, raw := d.Raw(32), d.Raw(pairing.ScalarSize)
+	if err := d.Finish(); err != nil {
+		return nil, err
+	}
+	alpha, err := pairing.NewScalar(raw)
+	if err != nil {
+		d.Failf("the master secret is damaged: restore it from a copy")
+		return nil, d.Err()
+	}
+	a := newAuthority(alpha)
+	if subtle.ConstantTimeCompare(fingerprint, a.in.params.fingerprint[:]) != 1 {
+		d.Failf("the master secret does not belong to the fingerprint stored with it: restore it from a copy")
+		return nil, d.Err()
+	}
+	return a, nil
+}
+
+// ExposeSecret returns the canonical encoding with the master secret in the clear. Encrypt it before it is stored.
+func (a *Authority) ExposeSecret() []byte {
+	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEAuthority, Version: formatVersion, Suite: suiteFABEO})
+	b = wire.AppendBytes(b, nil) // vocabulary, reserved
+	b = append(b, a.in.params.fingerprint[:]...)
+	alpha := a.in.alpha.Bytes()
+	return append(b, alpha[:]...)
+}
+
+// Params returns what everybody who seals needs.
+func (a *Authority) Params() *Params { return a.in.params }
+
+// IssueKey makes a key for a set of 1 to 1,024 different attributes. An attribute that is given twice is refused, because
+// it is more likely a mistake than a wish. The same set gives another key each time, and two keys never combine. Cost: one
+// multiplication in G1 for each attribute, about 0.3 ms.
+func (a *Authority) IssueKey(attributes ...Attribute) (*Key, error) {
+	if len(attributes) == 0 {
+		return nil, errors.New("abe: a key needs at least one attribute: name what the holder is or may do")
+	}
+	if len(attributes) > maxAttributes {
+		return nil, fmt.Errorf("abe: %d attributes are over the limit of %d: issue several keys", len(attributes), maxAttributes)
+	}
+	attributes = slices.Clone(attributes)
+	slices.SortFunc(attributes, compareAttributes)
+	for i, u := range attributes {
+		if err := u.validate(); err != nil {
+			return nil, fmt.Errorf("abe: %w", err)
+		}
+		if i > 0 && u == attributes[i-1] {
+			return nil, fmt.Errorf("abe: attribute %v is given twice: give it once", u)
+		}
+	}
+	return a.keyGen(attributes), nil
+}

@@ -1,0 +1,86 @@
+package abe
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// wide is an and of n attributes.
+func wide(t testing.TB, n int) (*Policy, []Attribute) {
+	var attributes []Attribute
+	var parts []string
+	for i := range n {
+		attributes = append(attributes, Attribute{Name: "group", Value: fmt.Sprintf("g%d", i)})
+		parts = append(parts, attributes[i].String())
+	}
+	policy, err := ParsePolicy(strings.Join(parts, " and "))
+	require.NoError(t, err)
+	return policy, attributes
+}
+
+func BenchmarkSeal(b *testing.B) {
+	for _, n := range []int{1, 6, 100} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			a, _ := GenerateAuthority()
+			policy, _ := wide(b, n)
+			record := make([]byte, 1000)
+			for b.Loop() {
+				_, err := a.Params().Seal(policy, record, nil)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+func BenchmarkSealManyOf100(b *testing.B) {
+	a, _ := GenerateAuthority()
+	policy, _ := wide(b, 6)
+	var records []Record
+	for i := range 100 {
+		records = append(records, Record{ID: fmt.Sprint(i), Plaintext: make([]byte, 1000)})
+	}
+	for b.Loop() {
+		_, err := a.Params().SealMany(policy, records, nil)
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkOpen(b *testing.B) {
+	for _, n := range []int{1, 6, 100} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			a, _ := GenerateAuthority()
+			policy, attributes := wide(b, n)
+			key, err := a.IssueKey(attributes...)
+			require.NoError(b, err)
+			sealed, err := a.Params().Seal(policy, make([]byte, 1000), nil)
+			require.NoError(b, err)
+			for b.Loop() {
+				_, err := key.Open(sealed, nil)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+func BenchmarkIssueKey(b *testing.B) {
+	a, _ := GenerateAuthority()
+	_, attributes := wide(b, 10)
+	for b.Loop() {
+		_, err := a.IssueKey(attributes...)
+		require.NoError(b, err)
+	}
+}
+
+func BenchmarkNewKey(b *testing.B) {
+	a, _ := GenerateAuthority()
+	_, attributes := wide(b, 10)
+	key, _ := a.IssueKey(attributes...)
+	encoding := key.ExposeSecret()
+	for b.Loop() {
+		_, err := NewKey(encoding)
+		require.NoError(b, err)
+	}
+}

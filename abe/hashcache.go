@@ -1,0 +1,110 @@
+package abe
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/veilchart/veilchart/internal/pairing"
+)
+
+// Sizes of the caches of one Params. A table has 144 KiB.
+const (
+	cachedPoints = 1024
+	cachedTables = 64
+	tableAfter   = 8 // uses of an attribute after which a table has paid for itself, about twice over
+)
+
+// hashCache keeps H(u) for the attributes used last, and fixed-base tables for the busy ones. What it does depends on
+// attributes of policies only, which are public.
+type hashCache struct {
+	mu     sync.Mutex
+	points lru[*cachedPoint]
+	tables lru[*pairing.G1Table]
+}
+
+type cachedPoint struct {
+	h    pairing.G1
+	uses int
+}
+
+func newHashCache() *hashCache {
+	return &hashCache{points: lru[*cachedPoint]{max: cachedPoints}, tables: lru[*pairing.G1Table]{max: cachedTables}}
+}
+
+// point returns H(u).
+func (c *hashCache) point(u Attribute) pairing.G1 {
+	c.mu.Lock()
+	e, ok := c.points.get(u)
+	c.mu.Unlock()
+	if ok {
+		return e.h
+	}
+	e = &cachedPoint{h: pairing.HashToG1(u.encode(), dstAttribute)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.points.put(u, e)
+	return e.h
+}
+
+// mul returns H(u)^k. Constant-time in k.
+func (c *hashCache) mul(u Attribute, k pairing.Scalar) pairing.G1 {
+	h := c.point(u)
+	c.mu.Lock()
+	table, ok := c.tables.get(u)
+	build := false
+	if e, known := c.points.get(u); !ok && known {
+		e.uses++
+		build = e.uses == tableAfter
+		if e.uses > 2*tableAfter { // it had a table and lost it to others
+			e.uses = 0
+		}
+	}
+	c.mu.Unlock()
+	if build {
+		table = pairing.NewG1Table(h)
+		c.mu.Lock()
+		c.tables.put(u, table)
+		c.mu.Unlock()
+	}
+	if table != nil {
+		return table.Mul(k)
+	}
+	return h.Mul(k)
+}
+
+// lru keeps the max entries that were asked for last. The zero value with a max is empty. Not safe for concurrent use.
+type lru[V any] struct {
+	max     int
+	order   list.List // of lruEntry[V], the latest in front
+	entries map[Attribute]*list.Element
+}
+
+type lruEntry[V any] struct {
+	key   Attribute
+	value V
+}
+
+func (l *lru[V]) get(u Attribute) (v V, ok bool) {
+	e, ok := l.entries[u]
+	if !ok {
+		return v, false
+	}
+	l.order.MoveToFront(e)
+	return e.Value.(lruEntry[V]).value, true
+}
+
+func (l *lru[V]) put(u Attribute, v V) {
+	if e, ok := l.entries[u]; ok {
+		e.Value = lruEntry[V]{u, v}
+		l.order.MoveToFront(e)
+		return
+	}
+	if l.entries == nil {
+		l.entries = make(map[Attribute]*list.Element)
+	}
+	if len(l.entries) == l.max {
+		last := l.order.Back()
+		delete(l.entries, l.order.Remove(last).(lruEntry[V]).key)
+	}
+	l.entries[u] = l.order.PushFront(lruEntry[V]{u, v})
+}

@@ -1,0 +1,113 @@
+package abe
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/subtle"
+
+	"github.com/veilchart/veilchart/internal/wire"
+)
+
+// The key encapsulation: FABEO made secure against chosen ciphertexts by the transformation of Fujisaki and Okamoto (Journal
+// of Cryptology 26, 2013), in the letters of docs/spec/abe.md section 4.
+//
+//	pre   = prefix, suite, params fingerprint, epoch, flags, policy, ML-KEM part
+//	coins = XOF("r", sigma, pre)
+//	C0    = sigma xor KDF("d", d, pre, ct1..ct3)
+//	core  = pre | C0 | ct1..ct3
+//	K     = KDF("k", sigma, K_pq or empty, companion or empty, KDF("h", core))
+
+// encapsulate returns a core and K for fresh sigma. companion is nil or 32 bytes.
+func (p *Params) encapsulate(policy *Policy, companion []byte) (core []byte, K [keySize]byte) {
+	var sigma [keySize]byte
+	rand.Read(sigma[:])
+	return p.encapsulateSigma(policy, companion, sigma)
+}
+
+// encapsulateSigma is deterministic, for known answers.
+func (p *Params) encapsulateSigma(policy *Policy, companion []byte, sigma [keySize]byte) (core []byte, K [keySize]byte) {
+	pre := appendPre(nil, p.fingerprint, policy, companion != nil)
+	enc, s1 := p.encrypt(policy, coins{xof(labelCoins, sigma[:], pre)})
+	d := p.yTable().Exp(s1).Bytes() // d = Y^s1
+	mask := derive(labelMask, d[:], pre, enc)
+	core = make([]byte, 0, len(pre)+keySize+len(enc))
+	core = append(core, pre...)
+	for i := range sigma {
+		core = append(core, sigma[i]^mask[i])
+	}
+	core = append(core, enc...)
+	return core, sharedKey(sigma, companion, core)
+}
+
+func sharedKey(sigma [keySize]byte, companion, core []byte) [keySize]byte {
+	digest := derive(labelCore, core)
+	return derive(labelKey, sigma[:], nil, companion, digest[:])
+}
+
+// decapsulate returns K, from rows that satisfy the policy. Whatever sel is, K comes out only if the whole of ct1 to ct3
+// is, byte for byte, what the sealer with this sigma would have made: the check of Fujisaki and Okamoto, by re-encryption.
+// It covers rows that sel does not use, their canonical form and their subgroup with them.
+func (k *Key) decapsulate(h *header, companion []byte, sel []selected) (K [keySize]byte, err error) {
+	dElement, err := k.decrypt(h.Policy, h.enc, sel)
+	if err != nil {
+		return K, ErrDecrypt
+	}
+	d := dElement.Bytes()
+	sigma := derive(labelMask, d[:], h.pre, h.enc)
+	for i := range sigma {
+		sigma[i] ^= h.c0[i]
+	}
+	enc, _ := k.in.params.encrypt(h.Policy, coins{xof(labelCoins, sigma[:], h.pre)})
+	if subtle.ConstantTimeCompare(enc, h.enc) != 1 {
+		return K, ErrDecrypt
+	}
+	return sharedKey(sigma, companion, h.core), nil
+}
+
+// wrap appends the tail to b, which is the core: the record id, the payload key under a key from K with core and id as associated data, and the
+// commitment. The nonce is zero: the wrapping key is used for this one message, since K is fresh and no id comes twice.
+func wrap(b []byte, K [keySize]byte, id string, payloadKey [keySize]byte) []byte {
+	core := b
+	b = wire.AppendString(b, id)
+	aead, nonce := wrapper(K, id)
+	b = aead.Seal(b, nonce, payloadKey[:], tailData(core, id))
+	commit := derive(labelCommit, payloadKey[:])
+	return append(b, commit[:]...)
+}
+
+// unwrap returns the payload key.
+func unwrap(h *header, K [keySize]byte) (payloadKey [keySize]byte, err error) {
+	aead, nonce := wrapper(K, h.RecordID)
+	if _, err := aead.Open(payloadKey[:0], nonce, h.wrapped, tailData(h.core, h.RecordID)); err != nil {
+		return payloadKey, ErrDecrypt
+	}
+	commit := derive(labelCommit, payloadKey[:])
+	if subtle.ConstantTimeCompare(commit[:], h.commit) != 1 {
+		return payloadKey, ErrDecrypt
+	}
+	return payloadKey, nil
+}
+
+func wrapper(K [keySize]byte, id string) (aead cipher.AEAD, nonce []byte) {
+	key := derive(labelWrap, K[:], []byte(id)) // record key = KDF(K, record id)
+	return newGCM(key[:]), make([]byte, 12)
+}
+
+func tailData(core []byte, id string) []byte {
+	b := wire.AppendBytes(make([]byte, 0, 8+len(core)+len(id)), core)
+	return wire.AppendString(b, id)
+}
+
+// newGCM returns AES-256-GCM. key has 32 bytes, for which neither step has an error.
+func newGCM(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
+}

@@ -170,7 +170,7 @@ func (n node) term(f Field) term {
 
 // rangeTerms gives terms of which a document has exactly one if one of its values in the field is lo to hi, both included. (With
 // two values in the range it may have two.) Bounds outside the declared interval are moved to its ends, as no value lies
-// beyond them. There are no terms if nothing is left: then no document matches.
+// beyond them, and the zero Value is an open end. There are no terms if nothing is left: then no document matches.
 func (s Schema) rangeTerms(field string, lo, hi Value) ([]term, error) {
 	f, err := s.field(field)
 	if err != nil {
@@ -179,15 +179,22 @@ func (s Schema) rangeTerms(field string, lo, hi Value) ([]term, error) {
 	if err := f.ranged(); err != nil {
 		return nil, err
 	}
+	least, most := f.bounds()
+	open := lo == Value{} || hi == Value{}
+	if lo == (Value{}) {
+		lo = f.value(least)
+	}
+	if hi == (Value{}) {
+		hi = f.value(most)
+	}
 	for _, v := range []Value{lo, hi} {
 		if err := f.takes(v); err != nil {
 			return nil, err
 		}
 	}
-	if lo.n > hi.n {
+	if !open && lo.n > hi.n {
 		return nil, f.refuse("the range begins at %s and ends before it, at %s: swap the bounds", lo.shown(), hi.shown())
 	}
-	least, most := f.bounds()
 	if hi.n < least || lo.n > most {
 		return nil, nil
 	}
@@ -223,11 +230,18 @@ func (f Field) ranged() error {
 func (f Field) number(v Value) (uint64, error) {
 	lo, hi := f.bounds()
 	if v.n < lo || v.n > hi {
-		from, to := Value{kind: v.kind, n: lo}, Value{kind: v.kind, n: hi}
 		return 0, f.refuse("%s is outside the declared interval, %s to %s: correct the value, or build the index with wider bounds",
-			v.shown(), from.shown(), to.shown())
+			v.shown(), f.value(lo).shown(), f.value(hi).shown())
 	}
 	return f.ladder().position(v.n), nil
+}
+
+// value of an integer or date field.
+func (f Field) value(n int64) Value {
+	if f.Type == Date {
+		return Value{kind: valueDay, n: n}
+	}
+	return Int(n)
 }
 
 // constructor is the function that makes a value of the type, for error messages.

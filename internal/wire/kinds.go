@@ -16,6 +16,8 @@ const (
 	KindSSEPage     Kind = 0x0201 // sse: segment file header
 	KindSSEManifest Kind = 0x0202 // sse: sealed manifest of a partition
 	KindSSESchema   Kind = 0x0203 // sse: schema
+	KindSSEHead     Kind = 0x0204 // sse: head file of a store folder
+	KindSSEStore    Kind = 0x0205 // sse: marker file of a store folder
 
 	KindHEKey    Kind = 0x0301 // he: secret key
 	KindHEColumn Kind = 0x0302 // he: encrypted column
@@ -32,17 +34,19 @@ const (
 
 	KindLedgerState Kind = 0x0601 // ledger: state of a log directory
 	KindLedgerProof Kind = 0x0602 // ledger: inclusion or consistency proof
+	KindLedgerBlobs Kind = 0x0603 // ledger: state of a blob directory
+	KindLedgerNodes Kind = 0x0604 // ledger: nodes over the chunks of a blob
 
 	KindWardState Kind = 0x0701 // examples/ward: progress of an ingest
 )
 
 var kindNames = map[Kind]string{
 	KindABEParams: "abe public parameters", KindABEAuthority: "abe authority secret", KindABEKey: "abe key", KindABEObject: "abe sealed object",
-	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema",
+	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema", KindSSEHead: "sse head", KindSSEStore: "sse store folder",
 	KindHEKey: "he secret key", KindHEColumn: "he column", KindHEAnswer: "he answer",
 	KindDPLedger: "dp budget ledger", KindDPRelease: "dp release",
 	KindKeyRing: "keymgmt ring", KindKeyRoot: "keymgmt root", KindKeyWrapped: "keymgmt wrapped key", KindKeyReceipt: "keymgmt receipt", KindKeyFile: "keymgmt key file",
-	KindLedgerState: "ledger log state", KindLedgerProof: "ledger proof",
+	KindLedgerState: "ledger log state", KindLedgerProof: "ledger proof", KindLedgerBlobs: "ledger blob directory state", KindLedgerNodes: "ledger blob node file",
 	KindWardState: "ward progress",
 }
 

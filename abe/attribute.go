@@ -21,9 +21,9 @@ const (
 //
 // Name is 1 to 64 bytes of lower-case ASCII letters, digits, '-', '_' and '.', begins with a letter, holds no two dots in
 // a row and is none of the words and, or, not, in, of. Value is up to 256 bytes of UTF-8 in normalization form C, without
-// code points that Unicode 15.0 leaves unassigned; invisible characters are allowed but always printed as escapes. The
-// empty Value makes the attribute a flag: no text and no encoding has a value that is there and empty, so that a flag
-// cannot be taken for one. Upper and lower case differ in values.
+// unassigned code points and U+FFFD, not beginning with a combining mark; invisible characters are allowed but always
+// printed as escapes. Upper and lower case differ in values. The empty Value makes the attribute a flag: no text and no
+// encoding has a value that is there and empty, so that a flag cannot be taken for one.
 //
 // Two attributes are the same if and only if they are == as Go values.
 type Attribute struct {
@@ -171,7 +171,7 @@ func checkValue(value string) (fix string) {
 	}
 	for _, r := range value {
 		if !isAssigned(r) {
-			return fmt.Sprintf("leave out U+%04X, which is no character of Unicode %s", r, unicodeVersion)
+			return fmt.Sprintf("leave out U+%04X, which no value can hold", r)
 		}
 	}
 	if first, _ := utf8.DecodeRuneInString(value); isMark(first) {

@@ -95,7 +95,7 @@ func (l *lexer) stray() error {
 	case r == utf8.RuneError && size == 1:
 		e.Fix = "write the policy in UTF-8"
 	case r == '&' || r == '|':
-		e.Fix = "write the words and, or"
+		e.Fix = `write the word "and" or the word "or"`
 	case r == '\'' || r == '`' || r == '“' || r == '”' || r == '„' || r == '«' || r == '»' || r == '‘' || r == '’':
 		e.Fix = `use the double quote "`
 	case r == '[' || r == '{' || r == ']' || r == '}':
@@ -138,14 +138,14 @@ func (l *lexer) quoted() (token, error) {
 		case r == utf8.RuneError && size == 1:
 			return token{}, &SyntaxError{i, showText(l.text[i : i+1]), "UTF-8", "write the policy in UTF-8"}
 		case !isAssigned(r):
-			return token{}, &SyntaxError{i, fmt.Sprintf("U+%04X", r), "a character of Unicode " + unicodeVersion, "leave it out"}
+			return token{}, &SyntaxError{i, fmt.Sprintf("U+%04X", r), "an assigned character of Unicode " + unicodeVersion, "leave it out"}
 		case !isVisible(r):
 			return token{}, &SyntaxError{i, fmt.Sprintf("the invisible U+%04X", r), "visible characters", fmt.Sprintf(`leave it out, or write \u{%x} so that readers see it`, r)}
 		}
 		value = utf8.AppendRune(value, r)
 		i += size
 	}
-	return token{}, &SyntaxError{len(l.text), "the end", `the closing "`, fmt.Sprintf(`close the value that begins at byte %d; a " inside a value is written \"`, start)}
+	return token{}, &SyntaxError{len(l.text), "the end", `the closing "`, fmt.Sprintf(`close the value that begins at byte %d; inside a value write \" for "`, start)}
 }
 
 // escape reads the escape at byte i and returns its character and the length of the escape.
@@ -159,7 +159,7 @@ func (l *lexer) escape(i int) (rune, int, error) {
 		if n, err := strconv.ParseUint(digits, 16, 32); closed && err == nil && utf8.ValidRune(rune(n)) && isAssigned(rune(n)) {
 			return rune(n), 4 + len(digits), nil
 		}
-		return 0, 0, &SyntaxError{i, showText(rest[:min(len(rest), 10)]), "an escape", `write \u{...} with one to six hexadecimal digits of a character of Unicode ` + unicodeVersion}
+		return 0, 0, &SyntaxError{i, showText(rest[:min(len(rest), 10)]), "an escape", `write \u{...} with one to six hexadecimal digits of an assigned character of Unicode ` + unicodeVersion}
 	}
 	return 0, 0, &SyntaxError{i, showText(rest[:min(len(rest), 2)]), "an escape", `the escapes are \" and \\ and \u{...}; write a backslash as \\`}
 }

@@ -27,9 +27,9 @@ func ParsePolicy(text string) (*Policy, error) {
 	switch p.tok.kind {
 	case tokenEnd:
 	case tokenComma:
-		return nil, p.unexpected("and, or, or the end", "a comma stands only in a list such as 2 of (a, b, c)")
+		return nil, p.unexpected(`"and", "or" or the end`, "a comma stands only in a list such as 2 of (a, b, c)")
 	case tokenClose:
-		return nil, p.unexpected("and, or, or the end", "this parenthesis was never opened; remove it")
+		return nil, p.unexpected(`"and", "or" or the end`, "this parenthesis was never opened; remove it")
 	default:
 		return nil, p.unexpectedAfterTerm("the end")
 	}
@@ -102,7 +102,7 @@ func (p *parser) mixed(kids []*node, operator string) error {
 	}
 	all := abbreviate(string((&node{k: k, kids: kids}).append(nil, p.attrs)))
 	last := abbreviate(string(kids[len(kids)-1].append(nil, p.attrs)))
-	return p.unexpected(operator+" or the end", fmt.Sprintf("and and or cannot be mixed without parentheses: write (%s) %s ..., or ... %s (%s %s ...)",
+	return p.unexpected(fmt.Sprintf("%q or the end", operator), fmt.Sprintf(`"and" and "or" cannot be mixed without parentheses: write (%s) %s ... or write ... %s (%s %s ...)`,
 		all, p.tok.text, operator, last, p.tok.text))
 }
 
@@ -135,7 +135,7 @@ func (p *parser) term() (*node, error) {
 			return nil, err
 		}
 		if p.tok.kind == tokenComma {
-			return nil, p.unexpected("and, or, or )", "a list needs a number in front, such as 1 of (a, b, c)")
+			return nil, p.unexpected(`"and", "or" or ")"`, "a list needs a number in front, such as 1 of (a, b, c)")
 		}
 		return n, p.close()
 	case tokenNumber:
@@ -160,7 +160,7 @@ func (p *parser) open() error {
 
 func (p *parser) close() error {
 	if p.tok.kind != tokenClose {
-		return p.unexpectedAfterTerm(")")
+		return p.unexpectedAfterTerm(`")"`)
 	}
 	p.depth--
 	return p.advance()
@@ -199,7 +199,7 @@ func (p *parser) threshold() (*node, error) {
 		}
 	}
 	if p.tok.kind != tokenClose {
-		return nil, p.unexpectedAfterTerm(", or )")
+		return nil, p.unexpectedAfterTerm(`")"`)
 	}
 	k, err := strconv.Atoi(number.text)
 	if err != nil || k < 1 || k > len(kids) || number.text != strconv.Itoa(k) {
@@ -211,12 +211,10 @@ func (p *parser) threshold() (*node, error) {
 // attribute = name [ "=" value ]
 func (p *parser) attribute() (a Attribute, err error) {
 	switch {
-	case p.tok.kind == tokenEnd && len(p.attrs) == 0 && p.tok.off == len(p.text) && p.depth == 0:
-		return a, p.unexpected("a name", "write what a reader must have, such as role = doctor")
 	case p.tok.kind == tokenWord && p.tok.text == "not":
-		return a, p.reserved("not")
+		return a, p.reserved()
 	case p.tok.kind == tokenReserved && p.tok.text == "!":
-		return a, p.reserved("negation")
+		return a, p.reserved()
 	case p.tok.kind == tokenString:
 		return a, p.unexpected("a name", "values stand after a name and =; names have no quotes")
 	case p.tok.kind != tokenWord:
@@ -233,9 +231,9 @@ func (p *parser) attribute() (a Attribute, err error) {
 	}
 	switch {
 	case p.tok.kind == tokenReserved:
-		return a, p.reserved("comparison")
+		return a, p.reserved()
 	case p.tok.kind == tokenWord && p.tok.text == "in":
-		return a, p.reserved("in")
+		return a, p.reserved()
 	case p.tok.kind != tokenEquals:
 		return a, nil
 	}
@@ -259,9 +257,12 @@ func (p *parser) attribute() (a Attribute, err error) {
 }
 
 // reserved refuses what the next version of the language will know, rather than to read it as something else.
-func (p *parser) reserved(what string) error {
-	return p.unexpected("what this version knows: =, and, or, k of (...)",
-		what+" is kept for a later version of the language and is not supported yet; list the values with = and or")
+func (p *parser) reserved() error {
+	later := p.tok.text + " is reserved for a later version of the language and is not supported yet; "
+	if p.tok.text == "not" || p.tok.text == "!" {
+		return p.unexpected("a name, ( or a list such as 2 of (a, b, c)", later+"say what a reader must have")
+	}
+	return p.unexpected(`=, "and", "or" or the end`, later+"until then list the values, such as (a = b or a = c)")
 }
 
 // unexpected is the error for the token in hand.
@@ -280,20 +281,18 @@ func (p *parser) unexpected(expected string, fix ...string) error {
 
 // unexpectedAfterTerm is the error for a token that can neither go on nor end what was read.
 func (p *parser) unexpectedAfterTerm(end string) error {
-	expected := "and, or, or " + end
+	expected := `"and", "or" or ` + end
 	switch {
 	case p.tok.kind == tokenReserved:
-		return p.reserved("comparison")
+		return p.reserved()
 	case p.tok.kind == tokenEnd:
 		return p.unexpected(expected, "close the parenthesis")
-	case p.tok.kind == tokenClose:
-		return p.unexpected(expected, "remove the parenthesis")
 	case p.tok.kind == tokenWord && (p.tok.text == "not" || p.tok.text == "in"):
-		return p.reserved(p.tok.text)
+		return p.reserved()
 	case p.tok.kind == tokenWord && isKeyword(p.tok.text) && p.tok.text != "of":
 		return p.unexpected(expected, "write keywords in lower case")
 	case p.tok.kind == tokenWord && p.tok.text == "of":
-		return p.unexpected(expected, "a number stands in front of of, such as 2 of (a, b, c)")
+		return p.unexpected(expected, `a number stands in front of "of", such as 2 of (a, b, c)`)
 	}
-	return p.unexpected(expected, "put and or or between two attributes; a value of several words goes in double quotes")
+	return p.unexpected(expected, `put "and" or "or" between attributes; a value of several words goes in double quotes`)
 }

@@ -61,8 +61,9 @@ var hidden = &unicode.RangeTable{
 }
 
 // isVisible reports whether r stands for itself in quotes; the quote and the backslash are visible and yet escaped.
+// U+FFFD is left out: it stands for characters that were lost, and values that were different would be the same.
 func isVisible(r rune) bool {
-	return r == ' ' || !unicode.Is(hidden, r) && unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S)
+	return r == ' ' || r != utf8.RuneError && !unicode.Is(hidden, r) && unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S)
 }
 
 // isAssigned reports whether r may be in a value at all. A character that a later Unicode makes a control or a space is

@@ -1,0 +1,132 @@
+package abe
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func attributes(t *testing.T, texts ...string) []Attribute {
+	t.Helper()
+	var attrs []Attribute
+	for _, s := range texts {
+		a, err := ParseAttribute(s)
+		require.NoError(t, err)
+		attrs = append(attrs, a)
+	}
+	return attrs
+}
+
+func TestExplain(t *testing.T) {
+	const ward = `role = doctor and (dept = cardiology or dept = "intensive care")`
+	for _, c := range []struct {
+		policy string
+		held   []string
+		want   string
+		fewest []string
+	}{
+		{ward, []string{"role = biller"},
+			`refused: needs role = doctor, and one of dept = cardiology or dept = "intensive care"; you have role = biller`,
+			[]string{"role = doctor", "dept = cardiology"}},
+		{ward, []string{"role = doctor", "on-call"},
+			`refused: needs one of dept = cardiology or dept = "intensive care"; you have role = doctor`,
+			[]string{"dept = cardiology"}},
+		{ward, []string{"dept = cardiology", "role = nurse"},
+			`refused: needs role = doctor; you have dept = cardiology and role = nurse`,
+			[]string{"role = doctor"}},
+		{ward, []string{"on-call"},
+			`refused: needs role = doctor, and one of dept = cardiology or dept = "intensive care"; you have nothing that it asks for`,
+			[]string{"role = doctor", "dept = cardiology"}},
+		{ward, []string{`dept = "intensive care"`, "role = doctor"},
+			`granted: role = doctor and dept = "intensive care" are enough`, nil},
+		{"on-call", []string{"on-call"}, "granted: on-call is enough", nil},
+		{"a and b and c", nil, "refused: needs a, b and c; you have nothing that it asks for", []string{"a", "b", "c"}},
+		{"3 of (a, b, c, d)", nil, "refused: needs 3 of a, b, c and d; you have nothing that it asks for", []string{"a", "b", "c"}},
+		{"3 of (a, b, c, d)", []string{"b"}, "refused: needs 2 of a, c and d; you have b", []string{"a", "c"}},
+		{"3 of (a, b, c, d)", []string{"b", "d"}, "refused: needs one of a or c; you have b and d", []string{"a"}},
+		{"3 of (a, b, c, d)", []string{"b", "d", "c", "a"}, "granted: a, b and c are enough", nil},
+		{"2 of (a, on-call, dept = er and site = north) or (admin and break-glass)", []string{"on-call", "dept = er"},
+			"refused: needs either a, site = north or (admin and break-glass); the fewest that would do: a; you have on-call and dept = er",
+			[]string{"a"}},
+		{"x and 2 of (a and b, c, d)", nil,
+			"refused: needs x, and 2 of (a and b, c, d); the fewest that would do: x, c and d; you have nothing that it asks for",
+			[]string{"x", "c", "d"}},
+		{"(a or b) and (a or c)", []string{"b"}, "refused: needs one of a or c; you have b", []string{"a"}},
+		{"a and (b or a)", nil, "refused: needs a, and one of b or a; you have nothing that it asks for", []string{"a", "b"}},
+		{`role = "a\u{202e}b"`, []string{`role = "a\u{202e}c"`},
+			`refused: needs role = "a\u{202e}b"; you have role = "a\u{202e}c"`, []string{`role = "a\u{202e}b"`}},
+	} {
+		p, err := ParsePolicy(c.policy)
+		require.NoError(t, err)
+		e := Explain(p, attributes(t, c.held...))
+		assert.Equal(t, c.want, e.String())
+		assert.Equal(t, strings.HasPrefix(c.want, "granted"), e.Granted)
+		assert.Equal(t, attributes(t, c.fewest...), e.Missing, c.policy)
+		assert.Equal(t, e.Granted, e.Used != nil)
+	}
+}
+
+// Attributes that no parser would let through show up as what they are, and many are cut short.
+func TestExplainHostileAttributes(t *testing.T) {
+	p, err := ParsePolicy("role = doctor")
+	require.NoError(t, err)
+	e := Explain(p, []Attribute{{"role", "\"\u202edoctor\x1b[31m"}, {"role = doctor", ""}, {"role", "doctor "}})
+	assert.False(t, e.Granted)
+	assert.Equal(t, `refused: needs role = doctor; you have role = "\"\u{202e}doctor\u{1b}[31m" and role = "doctor "`, e.String())
+	var many []Attribute
+	for i := range 40 {
+		many = append(many, Attribute{"role", strings.Repeat("x", i+1)})
+	}
+	assert.True(t, strings.HasSuffix(Explain(p, many).String(), "and 28 more"))
+	assert.Equal(t, Explain(p, many[:1]).String(), Explain(p, slices.Repeat(many[:1], 9)).String())
+}
+
+// Explain agrees with satisfy; what it says is used is enough, and what it says is missing is enough, was not held, and
+// cannot lose a member when no attribute occurs twice.
+func TestExplainAgrees(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		tree := drawTree(rt, 20, 4)
+		n := tree.leaves()
+		if n > 60 {
+			rt.Skip("too large for a bit set")
+		}
+		pattern := distinct(n)
+		if rapid.Bool().Draw(rt, "reuse") {
+			pattern = drawPattern(rt, n)
+		}
+		p, err := ParsePolicy(tree.text(pattern))
+		require.NoError(rt, err)
+		set := uint(rapid.Uint64().Draw(rt, "set"))
+		var held []Attribute
+		for i := range 60 {
+			if set>>i&1 == 1 {
+				held = append(held, patternAttribute(i))
+			}
+		}
+		enough := func(attrs []Attribute) bool {
+			_, ok := p.satisfy(func(a Attribute) bool { return slices.Contains(attrs, a) })
+			return ok
+		}
+		e := Explain(p, held)
+		require.Equal(rt, tree.holds(pattern, set&(1<<60-1)), e.Granted)
+		require.Equal(rt, enough(held), e.Granted)
+		if e.Granted {
+			require.True(rt, enough(e.Used))
+			require.Empty(rt, e.Missing)
+			return
+		}
+		require.NotEmpty(rt, e.Missing)
+		require.True(rt, enough(slices.Concat(held, e.Missing)), "%v", e)
+		for i, a := range e.Missing {
+			require.NotContains(rt, held, a)
+			if slices.Equal(pattern, distinct(n)) {
+				rest := slices.Concat(held, e.Missing[:i], e.Missing[i+1:])
+				require.False(rt, enough(rest), "%v without %v", e, a)
+			}
+		}
+	})
+}

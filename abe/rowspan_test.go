@@ -1,0 +1,277 @@
+package abe
+
+import (
+	"fmt"
+	"math/big"
+	"math/bits"
+	"slices"
+	"testing"
+
+	"github.com/cloudflare/circl/ecc/bls12381/ff"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// vectorSpace is the span of some vectors over Z_r, exact, in echelon form: no two basis vectors have the same last
+// entry that is not zero. So the span holds a multiple of e_0 if and only if a basis vector is one: the last entry of a
+// combination is the last entry of one of its vectors.
+type vectorSpace struct {
+	dim   int
+	basis [][]ff.Scalar
+	last  []int // of each basis vector: index of its last entry that is not zero
+}
+
+// with returns the span of v and s; s stays as it is.
+func (s vectorSpace) with(v []ff.Scalar) vectorSpace {
+	v = slices.Clone(v)
+	var t, u ff.Scalar
+	for c := s.dim - 1; c >= 0; c-- {
+		if v[c].IsZero() == 1 {
+			continue
+		}
+		b := slices.Index(s.last, c)
+		if b < 0 {
+			return vectorSpace{s.dim, append(slices.Clip(s.basis), v), append(slices.Clip(s.last), c)}
+		}
+		// v becomes pivot * v - v_c * basis, without a division.
+		pivot, factor := s.basis[b][c], v[c]
+		for j := 0; j <= c; j++ {
+			t.Mul(&pivot, &v[j])
+			u.Mul(&factor, &s.basis[b][j])
+			v[j].Sub(&t, &u)
+		}
+	}
+	return s
+}
+
+// hasSecret reports whether the span holds e_0 = (1, 0, ..., 0).
+func (s vectorSpace) hasSecret() bool { return slices.Contains(s.last, 0) }
+
+// denseRows are the rows of the share matrix of p, of width cols plus extra zeros.
+func denseRows(p *Policy, extra int) [][]ff.Scalar {
+	var dense [][]ff.Scalar
+	for _, r := range p.rows() {
+		v := make([]ff.Scalar, p.cols()+extra)
+		for _, t := range r.m {
+			v[t.col].SetBytes(t.coeff.be[:])
+		}
+		dense = append(dense, v)
+	}
+	return dense
+}
+
+// reconstructs reports whether the weighted rows add up to e_0.
+func reconstructs(dense [][]ff.Scalar, sel []selected) bool {
+	sum := make([]ff.Scalar, len(dense[0]))
+	var c, t ff.Scalar
+	for _, s := range sel {
+		c.SetBytes(s.coeff.be[:])
+		for j := range sum {
+			t.Mul(&c, &dense[s.row][j])
+			sum[j].Add(&sum[j], &t)
+		}
+	}
+	var one ff.Scalar
+	one.SetOne()
+	sum[0].Sub(&sum[0], &one)
+	return !slices.ContainsFunc(sum, func(v ff.Scalar) bool { return v.IsZero() != 1 })
+}
+
+// Every tree of and, or and k-of gates with up to 8 distinct leaves, every subset of the leaves: plain evaluation, the
+// row span of what is held, and satisfy agree, and what satisfy chooses is held, reconstructs exactly, and is a smallest
+// satisfying set. Children of a gate are taken in one order only; that the others are as good follows for and and or from the
+// sum, for k of n from the Vandermonde argument at Policy.share, and is sampled in TestRandomTrees.
+func TestAllTreesAllSubsets(t *testing.T) {
+	largest, wantTrees, wantStates := 8, 3925, 854_994
+	if testing.Short() {
+		largest, wantTrees, wantStates = 6, 273, 14_546
+	}
+	trees, states := 0, 0
+	for n := 1; n <= largest; n++ {
+		for _, tree := range allTrees(n) {
+			trees++
+			states += 1 << n
+			checkDistinctTree(t, tree, n)
+		}
+	}
+	assert.Equal(t, wantTrees, trees)
+	assert.Equal(t, wantStates, states)
+	t.Logf("%d trees up to %d leaves, %d subsets", trees, largest, states)
+}
+
+func checkDistinctTree(t *testing.T, tree *tree, n int) {
+	pattern := distinct(n)
+	p := tree.policy(t, pattern)
+	dense := denseRows(p, 0)
+	index := map[Attribute]int{}
+	for i, r := range p.rows() {
+		index[r.attr] = i
+	}
+	fewest := make([]int, 1<<n) // of each subset: leaves of its smallest satisfying subset, or a large number
+	spans := make([]vectorSpace, 1<<n)
+	spans[0].dim = p.cols()
+	for set := range uint(1) << n {
+		fewest[set] = 1000
+		holds := tree.holds(pattern, set)
+		if holds {
+			fewest[set] = bits.OnesCount(set)
+		}
+		for i := range n {
+			if set>>i&1 == 1 {
+				fewest[set] = min(fewest[set], fewest[set&^(1<<i)])
+			}
+		}
+		if set != 0 {
+			low := bits.TrailingZeros(set)
+			spans[set] = spans[set&(set-1)].with(dense[low])
+		}
+		sel, ok := p.satisfy(func(a Attribute) bool { return set>>index[a]&1 == 1 })
+		if span := spans[set].hasSecret(); holds != span || holds != ok {
+			t.Fatalf("%v with %b: evaluation %v, row span %v, satisfy %v", p, set, holds, span, ok)
+		}
+		if !ok {
+			continue
+		}
+		for _, s := range sel {
+			require.Equal(t, uint(1), set>>s.row&1, "%v with %b uses row %d", p, set, s.row)
+		}
+		if len(sel) != fewest[set] || !reconstructs(dense, sel) {
+			t.Fatalf("%v with %b: selected %v, fewest %d", p, set, sel, fewest[set])
+		}
+	}
+}
+
+// checkReuse compares, for one tree and one pattern and every set of attributes, evaluation, row span, satisfy and what
+// an attacker can do by linear algebra; it returns the number of sets. rho gives the uses: the policy's own, or a wrong one.
+//
+// The attacker's system: in FABEO row i of a ciphertext carries M_i . (s, v) and, bound to it, the hash of its attribute
+// to the power s'_rho(i). Who holds an attribute can take the latter away. Who does not can still combine rows so that it
+// cancels, but only rows of the same attribute and the same rho. So weights c with sum c_i M_i = e_0 and, for every
+// attribute u that is not held and every j, sum of c_i over rows with pi(i) = u and rho(i) = j equal to zero, are an attack.
+func checkReuse(t *testing.T, tree *tree, pattern []int, rho func(row int) int) (states, attacks int) {
+	p := tree.policy(t, pattern)
+	rows, names := p.rows(), slices.Max(pattern)+1
+	plain := denseRows(p, 0)
+	for set := range uint(1) << names {
+		states++
+		owned := vectorSpace{dim: p.cols()}
+		uses := map[[2]int]int{} // column of (attribute, rho) for attributes that are not held
+		augmented := denseRows(p, len(rows))
+		for i := range rows {
+			if set>>pattern[i]&1 == 1 {
+				owned = owned.with(plain[i])
+				continue
+			}
+			use := [2]int{pattern[i], rho(i)}
+			if _, ok := uses[use]; !ok {
+				uses[use] = p.cols() + len(uses)
+			}
+			augmented[i][uses[use]].SetOne()
+		}
+		full := vectorSpace{dim: p.cols() + len(rows)}
+		for _, v := range augmented {
+			full = full.with(v)
+		}
+		holds := tree.holds(pattern, set)
+		sel, ok := p.satisfy(haveSet(set))
+		require.Equal(t, holds, owned.hasSecret(), "%v with %b: row span", p, set)
+		require.Equal(t, holds, ok, "%v with %b: satisfy", p, set)
+		if ok {
+			require.True(t, reconstructs(plain, sel), "%v with %b: %v", p, set, sel)
+			checkBound(t, tree, p, pattern, set, sel)
+		}
+		if full.hasSecret() != holds {
+			require.False(t, holds, "%v with %b: more constraints cannot help", p, set)
+			attacks++
+		}
+	}
+	return states, attacks
+}
+
+// checkBound requires that the selection is owned and that no smaller bound on rho would have done, by evaluating the
+// tree with each leaf an attribute of its own.
+func checkBound(t *testing.T, tree *tree, p *Policy, pattern []int, set uint, sel []selected) {
+	largest := 0
+	for _, s := range sel {
+		require.Equal(t, uint(1), set>>pattern[s.row]&1)
+		largest = max(largest, p.rows()[s.row].rho)
+	}
+	var usable uint
+	for i, r := range p.rows() {
+		if set>>pattern[i]&1 == 1 && r.rho < largest {
+			usable |= 1 << i
+		}
+	}
+	require.False(t, tree.holds(distinct(len(pattern)), usable), "%v with %b: rho < %d would do", p, set, largest)
+}
+
+// Every tree with up to 5 leaves, every way to use attributes more than once, every set of attributes.
+func TestAllTreesAllReusePatterns(t *testing.T) {
+	largest, wantPolicies, wantStates := 5, 3026, 25_690
+	if testing.Short() {
+		largest, wantPolicies, wantStates = 4, 270, 1_628
+	}
+	policies, states := 0, 0
+	for n := 1; n <= largest; n++ {
+		for _, tree := range allTrees(n) {
+			for _, pattern := range allReusePatterns(n) {
+				p := tree.policy(t, pattern)
+				uses := map[int]int{}
+				for i, r := range p.rows() {
+					uses[pattern[i]]++
+					require.Equal(t, uses[pattern[i]], r.rho, "rows of one attribute have rho 1, 2, ...: %v", p)
+					require.Equal(t, patternAttribute(pattern[i]), r.attr)
+				}
+				most := 0
+				for _, n := range uses {
+					most = max(most, n)
+				}
+				require.Equal(t, most, p.tau())
+				n, attacks := checkReuse(t, tree, pattern, func(i int) int { return p.rows()[i].rho })
+				require.Zero(t, attacks, "%v", p)
+				policies, states = policies+1, states+n
+			}
+		}
+	}
+	assert.Equal(t, wantPolicies, policies)
+	assert.Equal(t, wantStates, states)
+	t.Logf("%d policies up to %d leaves, %d sets of attributes", policies, largest, states)
+}
+
+// The test above finds what it is there for: without rho a key for b opens (a or b) and (a or c), as in the reference
+// code of the paper's authors.
+func TestForgottenRhoIsFound(t *testing.T) {
+	leaf := &tree{}
+	either := &tree{k: 1, kids: []*tree{leaf, leaf}}
+	both := &tree{k: 2, kids: []*tree{either, either}}
+	pattern := []int{0, 1, 0, 2}
+	_, attacks := checkReuse(t, both, pattern, func(int) int { return 1 })
+	assert.Positive(t, attacks)
+	p := both.policy(t, pattern)
+	_, attacks = checkReuse(t, both, pattern, func(i int) int { return p.rows()[i].rho })
+	assert.Zero(t, attacks)
+}
+
+// The row span test finds an and gate that gives its whole secret to one child, and a threshold that repeats a point.
+func TestBrokenGatesAreFound(t *testing.T) {
+	vector := func(entries ...uint64) []ff.Scalar {
+		v := make([]ff.Scalar, len(entries))
+		for i, e := range entries {
+			v[i].SetUint64(e)
+		}
+		return v
+	}
+	assert.True(t, vectorSpace{dim: 1}.with(vector(1)).hasSecret(), "whole secret to one child of an and")
+	assert.False(t, vectorSpace{dim: 2}.with(vector(1, 1)).hasSecret())
+	assert.False(t, vectorSpace{dim: 2}.with(vector(1, 1)).with(vector(1, 1)).hasSecret(), "two of three at the same point")
+	assert.True(t, vectorSpace{dim: 2}.with(vector(1, 1)).with(vector(1, 2)).hasSecret())
+	assert.False(t, vectorSpace{dim: 3}.with(vector(1, 1, 1)).with(vector(1, 2, 4)).hasSecret())
+	assert.True(t, vectorSpace{dim: 3}.with(vector(1, 1, 1)).with(vector(1, 2, 4)).with(vector(1, 3, 9)).hasSecret())
+}
+
+// groupOrder is written down once more by circl.
+func TestGroupOrder(t *testing.T) {
+	assert.Equal(t, 0, groupOrder.Cmp(new(big.Int).SetBytes(ff.ScalarOrder())))
+	assert.True(t, groupOrder.ProbablyPrime(20))
+	assert.Equal(t, "73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001", fmt.Sprintf("%x", groupOrder))
+}

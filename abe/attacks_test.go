@@ -1,0 +1,351 @@
+package abe
+
+import (
+	"bytes"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/veilchart/veilchart/internal/pairing"
+)
+
+func parsePolicy(t testing.TB, text string) *Policy {
+	p, err := ParsePolicy(text)
+	require.NoError(t, err)
+	return p
+}
+
+func flags(names ...string) (attributes []Attribute) {
+	for _, n := range names {
+		attributes = append(attributes, Attribute{Name: n})
+	}
+	return attributes
+}
+
+func issue(t testing.TB, a *Authority, names ...string) *Key {
+	k, err := a.IssueKey(flags(names...)...)
+	require.NoError(t, err)
+	return k
+}
+
+func generate(t testing.TB) *Authority {
+	a, err := GenerateAuthority()
+	require.NoError(t, err)
+	return a
+}
+
+// mutant is p with another share matrix and another tau: what a library with a bug in them would seal with.
+func mutant(p *Policy, rows []row, cols, tau int) *Policy {
+	m := *p
+	m.most = tau
+	m.matrix = func() ([]row, int) { return rows, cols }
+	return &m
+}
+
+// opensByAttack solves the attacker's system for k and tries the solution with pairings.
+func opensByAttack(t testing.TB, s *sampler, p *Policy, k *Key) bool {
+	b, ok := attack(rand.New(rand.NewPCG(3, 3)), p, k.has)
+	if !ok {
+		return false
+	}
+	weights := make([]pairing.Scalar, len(b))
+	for i := range b {
+		weights[i] = publicScalar(b[i])
+	}
+	ch := s.challenge(t, p)
+	return withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in.sk2, k.in.sk3).Equal(ch.d)
+}
+
+// The soundness test must find the bugs that others shipped: here each is put in, and the pairings open what the policy
+// denies.
+
+// circl's CP-ABE before v1.6.3: the whole share to one child of an and.
+func TestBugAndGivesItsShareToOneChild(t *testing.T) {
+	s := newSampler(t, 0)
+	p := parsePolicy(t, "a and b")
+	key := issue(t, s.authority, "a")
+	require.False(t, opensByAttack(t, s, p, key))
+
+	one := newCoefficient(big.NewInt(1))
+	broken := slices.Clone(p.rows())
+	broken[0].m, broken[1].m = []term{{0, one}}, []term{{1, one}}
+	m := mutant(p, broken, p.cols(), p.tau())
+	require.True(t, opensByAttack(t, s, m, key), "the test is blind")
+	ok := Explain(p, key.Attributes()).Granted
+	require.False(t, ok, "so that evaluator and pairings differ")
+}
+
+// The reference code of FABEO: no multi-use index.
+func TestBugForgottenTau(t *testing.T) {
+	s := newSampler(t, 0)
+	p := parsePolicy(t, "(a or b) and (a or c)")
+	key := issue(t, s.authority, "b")
+	require.Equal(t, 2, p.tau())
+	require.False(t, opensByAttack(t, s, p, key))
+
+	broken := slices.Clone(p.rows())
+	for i := range broken {
+		broken[i].rho = 1
+	}
+	require.True(t, opensByAttack(t, s, mutant(p, broken, p.cols(), 1), key), "the test is blind")
+
+	// The negative vector itself: the weights of that attack (rows of a cancel each other) on an honest object.
+	ch := s.challenge(t, p)
+	b, ok := attack(rand.New(rand.NewPCG(3, 3)), mutant(p, broken, p.cols(), 1), key.has)
+	require.True(t, ok)
+	weights := make([]pairing.Scalar, len(b))
+	for i := range b {
+		weights[i] = publicScalar(b[i])
+	}
+	require.False(t, withRows(p, weights, key, nothing).evaluate(t, p, ch.h.enc, key.in.sk2, key.in.sk3).Equal(ch.d))
+	_, err := key.decapsulate(ch.h, nil, []selected{{1, newCoefficient(big.NewInt(1))}})
+	require.ErrorIs(t, err, ErrDecrypt)
+}
+
+// FAME and the reference code of FABEO hash the special element in the attributes' domain.
+func TestBugSpecialElementAmongAttributes(t *testing.T) {
+	s := newSampler(t, 0)
+	params := s.authority.Params()
+	ch := s.challenge(t, parsePolicy(t, "nobody"))
+	// masterWith opens anything with sk2 / sk1[u] if sk1[u] is H_b^r.
+	masterWith := func(k *Key, sk1 pairing.G1) bool {
+		ct1, err := pairing.NewG2(ch.h.enc[:pairing.G2Size])
+		require.NoError(t, err)
+		return pairing.PairProduct(pairing.Pair{P: k.in.sk2.Add(sk1.Neg()), Q: ct1}).Equal(ch.d)
+	}
+
+	// In the broken variant, an attribute hashes to H_b: its component is H_b^r, and the key opens everything.
+	r := pairing.RandomScalar()
+	collision := &Key{&keyParts{sk2: pairing.G1Generator().Mul(s.authority.in.alpha).Add(params.hb().Mul(r))}}
+	require.True(t, masterWith(collision, params.hb().Mul(r)), "the test is blind")
+
+	// Names that were special elsewhere, and the shortest ones.
+	for _, u := range []Attribute{{"a", ""}, {"x", "0 0"}, {"x", "0"}, {"x", "1"}, {"h-b", ""}, {"hb", ""}, {"x", "\u0000"}, {"x", dstBase}} {
+		k, err := s.authority.IssueKey(u)
+		require.NoError(t, err)
+		require.False(t, masterWith(k, k.in.sk1[u]), "%v", u)
+		require.False(t, params.hashes.point(u).Equal(params.hb()))
+	}
+	// The input of H_b is empty and no attribute encodes to that; and the domains differ, so that it would not matter.
+	require.NotEqual(t, dstAttribute, dstBase)
+	require.False(t, pairing.HashToG1(nil, dstAttribute).Equal(params.hb()))
+	require.NotEmpty(t, Attribute{Name: "a"}.encode())
+}
+
+func TestKeysDoNotCombine(t *testing.T) {
+	a := generate(t)
+	s := &sampler{authority: a}
+	p := parsePolicy(t, "a and b")
+	ch := s.challenge(t, p)
+	alice, bob := issue(t, a, "a"), issue(t, a, "b")
+	both := []selected{{0, newCoefficient(big.NewInt(1))}, {1, newCoefficient(big.NewInt(1))}}
+	whole := issue(t, a, "a", "b")
+	_, err := whole.decapsulate(ch.h, nil, both)
+	require.NoError(t, err)
+
+	u, v := Attribute{Name: "a"}, Attribute{Name: "b"}
+	for name, parts := range map[string]keyParts{
+		"alice with bob's b":            {sk2: alice.in.sk2, sk3: alice.in.sk3},
+		"bob with alice's a":            {sk2: bob.in.sk2, sk3: bob.in.sk3},
+		"alice's sk2, bob's sk3":        {sk2: alice.in.sk2, sk3: bob.in.sk3},
+		"sums of sk2 and sk3":           {sk2: alice.in.sk2.Add(bob.in.sk2), sk3: alice.in.sk3.Add(bob.in.sk3)},
+		"mean of both, with sk2 halved": {sk2: half(alice.in.sk2.Add(bob.in.sk2)), sk3: halfG2(alice.in.sk3.Add(bob.in.sk3))},
+	} {
+		parts.params = a.Params()
+		parts.sk1 = map[Attribute]pairing.G1{u: alice.in.sk1[u], v: bob.in.sk1[v]}
+		pool := &Key{&parts}
+		_, err := pool.decapsulate(ch.h, nil, both)
+		require.ErrorIs(t, err, ErrDecrypt, name)
+		parts.attributes = []Attribute{u, v}
+		require.False(t, pool.consistent(), name)
+	}
+
+	// With both keys, each row paired with the sk3 of the key that owns it: the shares are masked by different r.
+	ct1, err := pairing.NewG2(ch.h.enc[:pairing.G2Size])
+	require.NoError(t, err)
+	ct2, err := pairing.NewG2(ch.h.enc[pairing.G2Size:][:pairing.G2Size])
+	require.NoError(t, err)
+	row := func(i int) pairing.G1 {
+		point, err := pairing.NewG1(ch.h.enc[2*pairing.G2Size+i*pairing.G1Size:][:pairing.G1Size])
+		require.NoError(t, err)
+		return point
+	}
+	pooled := func(x, y pairing.G1, x3, y3 pairing.G2, sk2 pairing.G1) bool {
+		return pairing.PairProduct(pairing.Pair{P: sk2, Q: ct1}, pairing.Pair{P: x.Add(y), Q: ct2},
+			pairing.Pair{P: row(0), Q: x3, Inverse: true}, pairing.Pair{P: row(1), Q: y3, Inverse: true}).Equal(ch.d)
+	}
+	w := whole.in
+	require.True(t, pooled(w.sk1[u], w.sk1[v], w.sk3, w.sk3, w.sk2), "the formula is right for one key")
+	require.False(t, pooled(alice.in.sk1[u], bob.in.sk1[v], alice.in.sk3, bob.in.sk3, alice.in.sk2))
+	require.False(t, pooled(alice.in.sk1[u], bob.in.sk1[v], alice.in.sk3, bob.in.sk3, bob.in.sk2))
+}
+
+func halfScalar() pairing.Scalar {
+	return publicScalar(new(big.Int).ModInverse(big.NewInt(2), groupOrder))
+}
+
+func half(p pairing.G1) pairing.G1   { return p.Mul(halfScalar()) }
+func halfG2(p pairing.G2) pairing.G2 { return p.Mul(halfScalar()) }
+
+// A key file edited to claim another attribute is refused when it is loaded, and would open nothing.
+func TestRelabelledKey(t *testing.T) {
+	a := generate(t)
+	nurse, doctor := Attribute{"role", "nurse"}, Attribute{"role", "doctor"}
+	k, err := a.IssueKey(nurse)
+	require.NoError(t, err)
+	sealed, err := a.Params().Seal(parsePolicy(t, "role = doctor"), []byte("x"), nil)
+	require.NoError(t, err)
+
+	forged := &Key{&keyParts{params: a.Params(), attributes: []Attribute{doctor}, sk1: map[Attribute]pairing.G1{doctor: k.in.sk1[nurse]}, sk2: k.in.sk2, sk3: k.in.sk3}}
+	_, err = NewKey(forged.ExposeSecret())
+	require.ErrorIs(t, err, ErrFormat)
+	require.ErrorContains(t, err, "do not belong together")
+	_, err = forged.Open(sealed, nil)
+	require.ErrorIs(t, err, ErrDecrypt)
+	require.NotErrorAs(t, err, new(*DeniedError), "the mathematics refused, not the friendly check")
+
+	// Under another authority's params the fingerprint fits, the components do not.
+	other := generate(t)
+	foreign := *k.in
+	foreign.params = other.Params()
+	_, err = NewKey((&Key{&foreign}).ExposeSecret())
+	require.ErrorContains(t, err, "do not belong together")
+	sealed, err = other.Params().Seal(parsePolicy(t, "role = nurse"), []byte("x"), nil)
+	require.NoError(t, err)
+	_, err = (&Key{&foreign}).Open(sealed, nil)
+	require.ErrorIs(t, err, ErrDecrypt)
+	require.NotErrorAs(t, err, new(*DeniedError))
+}
+
+// Every byte of an object, changed in each of its bits, makes it unreadable. Sound or not, no change may give the plaintext back.
+func TestEveryByteMatters(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a", "b")
+	secret := []byte("plaintext")
+	records, err := a.Params().SealMany(parsePolicy(t, "a or b"), []Record{{ID: "r1", Plaintext: secret, AssociatedData: []byte("ad")}}, bytes.Repeat([]byte{7}, 32))
+	require.NoError(t, err)
+	sealed := records[0]
+	opts := &Options{AssociatedData: []byte("ad"), Companion: bytes.Repeat([]byte{7}, 32)}
+	plaintext, err := k.Open(sealed, opts)
+	require.NoError(t, err)
+	require.Equal(t, secret, plaintext)
+
+	refused := func(t *testing.T, b []byte, what string, at int) {
+		_, err := k.Open(b, opts)
+		require.Error(t, err, "%s %d", what, at)
+		if !strings.Contains(err.Error(), ErrFormat.Error()) {
+			require.ErrorIs(t, err, ErrDecrypt, "%s %d", what, at)
+		}
+		r, err := k.Decrypt(bytes.NewReader(b), opts)
+		if err == nil {
+			_, err = new(bytes.Buffer).ReadFrom(r)
+		}
+		require.Error(t, err, "%s %d, as a stream", what, at)
+	}
+	eachOnAllCores(t, len(sealed), func(t *testing.T, rng *rand.Rand, i int) {
+		b := bytes.Clone(sealed)
+		b[i] ^= 1 << rng.IntN(8)
+		refused(t, b, "changed byte", i)
+	})
+	for i := range sealed {
+		_, err := k.Open(sealed[:i], opts)
+		require.Error(t, err, "cut to %d", i)
+	}
+	refused(t, append(bytes.Clone(sealed), 0), "appended at", len(sealed))
+}
+
+// Points that are no points, the identity and points of small order in every place of a header: refused by the mathematics,
+// whether the key uses the row or not.
+func TestInvalidPointsInHeaders(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a")
+	sealed, err := a.Params().Seal(parsePolicy(t, "a or b"), []byte("x"), nil)
+	require.NoError(t, err)
+	h, err := decodeHeader(sealed)
+	require.NoError(t, err)
+	start := len(h.core) - len(h.enc)
+	identity := func(size int) []byte { b := make([]byte, size); b[0] = 0xc0; return b }
+	orderThree := func(size int) []byte { b := make([]byte, size); b[0] = 0x80; return b } // in G1: the point (0, 2)
+	offCurve := func(size int) []byte { b := bytes.Repeat([]byte{1}, size); b[0] |= 0x80; return b }
+	shifted := func(b []byte) []byte { // by the point of order three; a sum over rows with weights that are multiples of 3 would miss it
+		if len(b) != pairing.G1Size {
+			return orderThree(len(b))
+		}
+		return plusOrderThree(b)
+	}
+	negated := func(b []byte) []byte { b = bytes.Clone(b); b[0] ^= 0x20; return b }
+	uncompressed := func(b []byte) []byte { b = bytes.Clone(b); b[0] &^= 0x80; return b }
+	for name, place := range map[string]struct{ at, size int }{
+		"ct1": {0, pairing.G2Size}, "ct2": {pairing.G2Size, pairing.G2Size},
+		"ct3 used": {2 * pairing.G2Size, pairing.G1Size}, "ct3 not used": {2*pairing.G2Size + pairing.G1Size, pairing.G1Size},
+	} {
+		original := h.enc[place.at : place.at+place.size]
+		for kind, point := range map[string][]byte{
+			"identity": identity(place.size), "order three": orderThree(place.size), "off the curve": offCurve(place.size),
+			"plus order three": shifted(original), "negated": negated(original), "uncompressed": uncompressed(original),
+		} {
+			b := bytes.Clone(sealed)
+			copy(b[start+place.at:], point)
+			_, err := k.Open(b, nil)
+			require.ErrorIs(t, err, ErrDecrypt, "%s: %s", name, kind)
+			require.NotErrorAs(t, err, new(*DeniedError))
+		}
+	}
+}
+
+// A sealer who does not follow the coins is refused, although the pairings give the right d: the check of Fujisaki and Okamoto.
+func TestDishonestEncapsulation(t *testing.T) {
+	s := newSampler(t, 0)
+	params := s.authority.Params()
+	k := issue(t, s.authority, "a")
+	p := parsePolicy(t, "a or b")
+	sel, ok := p.satisfy(k.has)
+	require.True(t, ok)
+	pre := appendPre(nil, params.fingerprint, p, false)
+	sigma := [keySize]byte{1}
+	enc, s1 := params.encrypt(p, coins{xof(labelCoins, []byte("other coins"), pre)})
+	d := params.y.Exp(s1).Bytes()
+	h := &header{pre: pre, enc: enc}
+	h.Policy = p
+	mask := derive(labelMask, d[:], pre, enc)
+	h.c0 = make([]byte, keySize)
+	for i := range h.c0 {
+		h.c0[i] = sigma[i] ^ mask[i]
+	}
+	got, err := k.decrypt(p, enc, sel)
+	require.NoError(t, err)
+	require.Equal(t, d, got.Bytes(), "the pairings see nothing wrong")
+	_, err = k.decapsulate(h, nil, sel)
+	require.ErrorIs(t, err, ErrDecrypt)
+}
+
+// plusOrderThree adds (0, 2) to a compressed point of y^2 = x^3 + 4.
+func plusOrderThree(b []byte) []byte {
+	q, _ := new(big.Int).SetString("1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab", 16)
+	mod := func(n *big.Int) *big.Int { return n.Mod(n, q) }
+	compressed := bytes.Clone(b)
+	big1 := compressed[0]&0x20 != 0
+	compressed[0] &= 0x1f
+	x := new(big.Int).SetBytes(compressed)
+	root := func(x *big.Int) *big.Int {
+		return new(big.Int).ModSqrt(mod(new(big.Int).Add(new(big.Int).Exp(x, big.NewInt(3), q), big.NewInt(4))), q)
+	}
+	isBig := func(y *big.Int) bool { return new(big.Int).Lsh(y, 1).Cmp(q) > 0 }
+	y := root(x)
+	if isBig(y) != big1 {
+		y.Sub(q, y)
+	}
+	slope := mod(new(big.Int).Mul(new(big.Int).Sub(y, big.NewInt(2)), new(big.Int).ModInverse(x, q)))
+	sx := mod(new(big.Int).Sub(new(big.Int).Mul(slope, slope), x)) // x3 = slope^2 - x - 0
+	sy := mod(new(big.Int).Sub(new(big.Int).Mul(slope, new(big.Int).Neg(sx)), big.NewInt(2)))
+	out := sx.FillBytes(make([]byte, len(b)))
+	out[0] |= 0x80
+	if isBig(sy) {
+		out[0] |= 0x20
+	}
+	return out
+}

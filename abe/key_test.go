@@ -1,0 +1,213 @@
+package abe
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/veilchart/veilchart/internal/pairing"
+	"github.com/veilchart/veilchart/internal/wire"
+)
+
+func TestEncodingsRoundTrip(t *testing.T) {
+	a := generate(t)
+	restored, err := NewAuthority(a.ExposeSecret())
+	require.NoError(t, err)
+	require.Equal(t, a.ExposeSecret(), restored.ExposeSecret())
+	require.Equal(t, a.Params().Bytes(), restored.Params().Bytes())
+	require.Len(t, a.ExposeSecret(), 76)
+
+	params, err := NewParams(a.Params().Bytes())
+	require.NoError(t, err)
+	require.Equal(t, a.Params().Bytes(), params.Bytes())
+	require.Equal(t, a.Params().Fingerprint(), params.Fingerprint())
+	require.Len(t, params.Bytes(), 588)
+
+	attributes := []Attribute{{"role", "doctor"}, {"on-call", ""}, {"dept", "intensive care"}, {"dept", "cardiology"}}
+	k, err := restored.IssueKey(attributes...)
+	require.NoError(t, err)
+	loaded, err := NewKey(k.ExposeSecret())
+	require.NoError(t, err)
+	require.Equal(t, k.ExposeSecret(), loaded.ExposeSecret())
+	require.ElementsMatch(t, attributes, loaded.Attributes())
+	require.Equal(t, a.Params().Fingerprint(), loaded.Params().Fingerprint())
+
+	// All of them together: sealed with the decoded params, opened with the decoded key of the decoded authority.
+	sealed, err := params.Seal(parsePolicy(t, `role = doctor and dept = "intensive care" and on-call`), []byte("x"), nil)
+	require.NoError(t, err)
+	got, err := loaded.Open(sealed, nil)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(got))
+
+	// What is returned is a copy.
+	loaded.Attributes()[0] = Attribute{"role", "boss"}
+	loaded.ExposeSecret()[100] ^= 1
+	params.Bytes()[100] ^= 1
+	require.Equal(t, k.ExposeSecret(), loaded.ExposeSecret())
+}
+
+func TestIssueKeyRefuses(t *testing.T) {
+	a := generate(t)
+	many := make([]Attribute, maxAttributes+1)
+	for i := range many {
+		many[i] = Attribute{"x", fmt.Sprint("v", i)}
+	}
+	for want, attributes := range map[string][]Attribute{
+		"at least one": nil, "twice": {{"a", ""}, {"b", ""}, {"a", ""}}, "over the limit": many,
+		"give a name": {{"", "x"}}, "lower case": {{"Role", "x"}}, "keyword": {{"and", ""}}, "256": {{"a", string(make([]byte, 257))}},
+	} {
+		_, err := a.IssueKey(attributes...)
+		require.ErrorContains(t, err, want)
+	}
+	// A flag and a value of one name are two attributes.
+	_, err := a.IssueKey(Attribute{"a", ""}, Attribute{"a", "a"})
+	require.NoError(t, err)
+}
+
+func TestTwoKeysForOneSetDiffer(t *testing.T) {
+	a := generate(t)
+	require.NotEqual(t, issue(t, a, "a").ExposeSecret(), issue(t, a, "a").ExposeSecret())
+}
+
+// Every byte of the stored secrets and params, changed, is noticed when they are loaded, or gives other params.
+func TestEveryByteOfStoredKeysMatters(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a", "b")
+	key, authority, params := k.ExposeSecret(), a.ExposeSecret(), a.Params().Bytes()
+	require.Len(t, key, 8+4+588+4+4+2*(4+7+48)+48+96)
+	eachOnAllCores(t, len(key), func(t *testing.T, rng *rand.Rand, i int) {
+		b := bytes.Clone(key)
+		b[i] ^= 1 << rng.IntN(8)
+		_, err := NewKey(b)
+		require.ErrorIs(t, err, ErrFormat, "byte %d", i)
+	})
+	for i := range authority {
+		b := bytes.Clone(authority)
+		b[i] ^= 1
+		_, err := NewAuthority(b)
+		require.ErrorIs(t, err, ErrFormat, "byte %d", i)
+	}
+	for i := range params {
+		b := bytes.Clone(params)
+		b[i] ^= 1
+		_, err := NewParams(b)
+		require.ErrorIs(t, err, ErrFormat, "byte %d", i)
+	}
+	for _, b := range [][]byte{key, authority, params} {
+		for _, bad := range [][]byte{nil, b[:7], b[:8], b[:len(b)-1], append(bytes.Clone(b), 0)} {
+			_, err := NewKey(bad)
+			require.ErrorIs(t, err, ErrFormat)
+			_, err = NewAuthority(bad)
+			require.ErrorIs(t, err, ErrFormat)
+			_, err = NewParams(bad)
+			require.ErrorIs(t, err, ErrFormat)
+		}
+	}
+}
+
+func TestNewKeyRefuses(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a", "b")
+	good := k.ExposeSecret()
+	first := 8 + 4 + 588 + 4 + 4 // the first attribute
+	const each = 4 + 7 + 48
+	with := func(f func(b []byte)) []byte { b := bytes.Clone(good); f(b); return b }
+	for name, c := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"another kind":      {a.Params().Bytes(), "abe public parameters"},
+		"no attributes":     {with(func(b []byte) { b[first-1] = 0 }), "at least one"},
+		"too many":          {with(func(b []byte) { b[first-4] = 1 }), "limit"},
+		"window":            {with(func(b []byte) { b[first-5] = 1 }), "limit"},
+		"not sorted":        {with(func(b []byte) { copy(b[first:], good[first+each:first+2*each]); copy(b[first+each:], good[first:first+each]) }), "sorted"},
+		"twice":             {with(func(b []byte) { copy(b[first+each:], good[first:first+each]) }), "sorted"},
+		"attribute version": {with(func(b []byte) { b[first+4] = 2 }), "version 2"},
+		"attribute type":    {with(func(b []byte) { b[first+5] = 9 }), "type 9"},
+		"attribute name":    {with(func(b []byte) { b[first+10] = 'A' }), "lower case"},
+		"swapped sk1":       {with(func(b []byte) { copy(b[first+11:first+each], good[first+each+11:]); copy(b[first+each+11:], good[first+11:first+each]) }), "together"},
+		"identity as sk1":   {with(func(b []byte) { clear(b[first+11 : first+each]); b[first+11] = 0xc0 }), "damaged"},
+		"identity as sk2":   {with(func(b []byte) { clear(b[first+2*each : first+2*each+48]); b[first+2*each] = 0xc0 }), "damaged"},
+		"identity as sk3":   {with(func(b []byte) { clear(b[first+2*each+48:]); b[first+2*each+48] = 0xc0 }), "damaged"},
+		"damaged params":    {with(func(b []byte) { b[200] ^= 1 }), "Y is damaged"},
+	} {
+		_, err := NewKey(c.b)
+		require.ErrorIs(t, err, ErrFormat, name)
+		require.ErrorContains(t, err, c.want, name)
+	}
+}
+
+func TestDecodeAttribute(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		u := Attribute{
+			Name:  rapid.StringMatching(`[a-z][a-z0-9_-]{0,63}`).Filter(func(s string) bool { return checkName(s) == "" }).Draw(t, "name"),
+			Value: rapid.StringMatching(`[a-zA-Z0-9 ]{0,40}`).Draw(t, "value"),
+		}
+		d := wire.NewDecoder(nil)
+		require.Equal(t, u, decodeAttribute(d, u.encode()))
+		require.NoError(t, d.Finish())
+	})
+	for _, b := range [][]byte{
+		nil, {1}, {1, 1}, {1, 1, 0, 0, 0, 1, 'a', 0}, {1, 2, 0, 0, 0, 1, 'a'}, {1, 2, 0, 0, 0, 1, 'a', 0, 0, 0, 0}, {1, 1, 0, 0, 0, 0}, {1, 1, 0, 0, 0, 65},
+	} {
+		d := wire.NewDecoder(nil)
+		decodeAttribute(d, b)
+		require.ErrorIs(t, d.Err(), ErrFormat, "%x", b)
+	}
+}
+
+// A wrong component of each sort is found by the one combined equation.
+func TestConsistentFindsEachWrongComponent(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a", "b")
+	require.True(t, k.consistent())
+	g1, g2 := pairing.G1Generator(), pairing.G2Generator()
+	u, v := Attribute{Name: "a"}, Attribute{Name: "b"}
+	for name, change := range map[string]func(p *keyParts){
+		"sk1":                     func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1) },
+		"sk2":                     func(p *keyParts) { p.sk2 = p.sk2.Add(g1) },
+		"sk3":                     func(p *keyParts) { p.sk3 = p.sk3.Add(g2) },
+		"sk1 and sk1, cancelling": func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1); p.sk1[v] = p.sk1[v].Add(g1.Neg()) },
+		"sk1 and sk2, cancelling": func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1); p.sk2 = p.sk2.Add(g1.Neg()) },
+	} {
+		parts := *k.in
+		parts.sk1 = map[Attribute]pairing.G1{u: k.in.sk1[u], v: k.in.sk1[v]}
+		change(&parts)
+		require.False(t, (&Key{&parts}).consistent(), name)
+	}
+}
+
+func TestSecretsPrintAsRedacted(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a")
+	type app struct {
+		k Key
+		a *Authority
+	}
+	for _, secret := range []any{a, *a, k, *k, app{*k, a}, &app{*k, a}, struct{ K *Key }{k}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+			out := fmt.Sprintf(verb, secret)
+			require.Less(t, len(out), 200, "%s prints %s", verb, out)
+			require.NotContains(t, out, "sk2")
+		}
+	}
+	for _, secret := range []any{a, *a, k, *k} {
+		require.Equal(t, "redacted", fmt.Sprint(secret))
+		require.Equal(t, "redacted", fmt.Sprintf("%#v", secret))
+		out, err := json.Marshal(secret)
+		require.NoError(t, err)
+		require.Equal(t, `"redacted"`, string(out))
+		var log bytes.Buffer
+		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", secret)
+		require.Contains(t, log.String(), "secret=redacted")
+		log.Reset()
+		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", secret)
+		require.Contains(t, log.String(), `"secret":"redacted"`)
+	}
+}

@@ -1,0 +1,373 @@
+package abe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func denied(t testing.TB, err error, kind DeniedKind) *DeniedError {
+	var d *DeniedError
+	require.ErrorAs(t, err, &d)
+	require.ErrorIs(t, err, ErrDecrypt)
+	require.Equal(t, kind, d.Kind)
+	return d
+}
+
+// mathematicsRefuses requires ErrDecrypt and that no friendly check said so.
+func mathematicsRefuses(t testing.TB, err error, msg ...any) {
+	require.ErrorIs(t, err, ErrDecrypt, msg...)
+	require.NotErrorAs(t, err, new(*DeniedError), msg...)
+}
+
+func TestSealOpenProperty(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a", "b", "c")
+	policies := []*Policy{parsePolicy(t, "a"), parsePolicy(t, "a and (b or x)"), parsePolicy(t, "2 of (x, b, c)"), parsePolicy(t, "(a or b) and (a or c)")}
+	rapid.Check(t, func(t *rapid.T) {
+		policy := rapid.SampledFrom(policies).Draw(t, "policy")
+		plaintext := rapid.SliceOf(rapid.Byte()).Draw(t, "plaintext")
+		opts := &Options{AssociatedData: rapid.SliceOf(rapid.Byte()).Draw(t, "associated")}
+		if rapid.Bool().Draw(t, "companion") {
+			opts.Companion = rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "key")
+		}
+		sealed, err := a.Params().Seal(policy, plaintext, opts)
+		require.NoError(t, err)
+		got, err := k.Open(sealed, opts)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(plaintext, got))
+
+		h, err := Inspect(sealed)
+		require.NoError(t, err)
+		require.Equal(t, policy.String(), h.Policy.String())
+		require.Equal(t, a.Params().Fingerprint(), h.Params)
+		require.Equal(t, opts.Companion != nil, h.NeedsCompanion)
+		require.Empty(t, h.RecordID)
+		require.Equal(t, len(sealed), h.Size+payloadHead+len(plaintext)+tagSize)
+
+		other := *opts
+		other.AssociatedData = append(bytes.Clone(opts.AssociatedData), 'x')
+		_, err = k.Open(sealed, &other)
+		require.ErrorIs(t, err, ErrDecrypt)
+		if opts.Companion != nil {
+			other = *opts
+			other.Companion = bytes.Clone(opts.Companion)
+			other.Companion[rapid.IntRange(0, 31).Draw(t, "at")] ^= 1
+			_, err = k.Open(sealed, &other)
+			require.ErrorIs(t, err, ErrDecrypt)
+		}
+	})
+}
+
+// Objects of all sizes around one and two segments, sealed and opened at once and as streams, each way with each other.
+func TestSizesAndStreamsAgree(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a")
+	policy := parsePolicy(t, "a")
+	opts := &Options{AssociatedData: []byte("ad"), Companion: bytes.Repeat([]byte{1}, 32)}
+	for _, n := range []int{0, 1, oneSegment - 1, oneSegment, oneSegment + 1, oneSegment + segmentSize - tagSize, oneSegment + segmentSize - tagSize + 1, 3 << 20} {
+		plaintext := make([]byte, n)
+		for i := range plaintext {
+			plaintext[i] = byte(i >> 8)
+		}
+		sealed, err := a.Params().Seal(policy, plaintext, opts)
+		require.NoError(t, err)
+		var stream bytes.Buffer
+		w, err := a.Params().Encrypt(&stream, policy, opts)
+		require.NoError(t, err)
+		for rest := plaintext; len(rest) > 0; { // in uneven pieces
+			m := min(len(rest), 333_333)
+			_, err := w.Write(rest[:m])
+			require.NoError(t, err)
+			rest = rest[m:]
+		}
+		require.NoError(t, w.Close())
+		require.Equal(t, len(sealed), stream.Len(), "one format")
+		for _, object := range [][]byte{sealed, stream.Bytes()} {
+			got, err := k.Open(object, opts)
+			require.NoError(t, err, "%d bytes", n)
+			require.True(t, bytes.Equal(plaintext, got))
+			r, err := k.Decrypt(bytes.NewReader(object), opts)
+			require.NoError(t, err)
+			got, err = io.ReadAll(r)
+			require.NoError(t, err, "%d bytes", n)
+			require.True(t, bytes.Equal(plaintext, got))
+		}
+	}
+}
+
+// The payload of one segment is written and read here: it must be Tink's format, both ways.
+func TestOneSegmentIsTinksFormat(t *testing.T) {
+	key, associated := [keySize]byte{1, 2, 3}, []byte("ad")
+	for _, n := range []int{0, 1, 1000, oneSegment} {
+		plaintext := bytes.Repeat([]byte{5}, n)
+		ours, err := appendPayload(nil, key, plaintext, associated)
+		require.NoError(t, err)
+		r, err := tink(key).NewDecryptingReader(bytes.NewReader(ours), associated)
+		require.NoError(t, err)
+		got, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(plaintext, got))
+
+		var theirs bytes.Buffer
+		w, err := tink(key).NewEncryptingWriter(&theirs, associated)
+		require.NoError(t, err)
+		_, err = w.Write(plaintext)
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		require.Equal(t, len(ours), theirs.Len())
+		got, err = openPayload(theirs.Bytes(), key, associated)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(plaintext, got))
+	}
+}
+
+func TestFriendlyChecks(t *testing.T) {
+	a, other := generate(t), generate(t)
+	k := issue(t, a, "b")
+	policy := parsePolicy(t, "a and b")
+	sealed, err := a.Params().Seal(policy, []byte("x"), nil)
+	require.NoError(t, err)
+	_, err = k.Open(sealed, nil)
+	d := denied(t, err, DeniedPolicy)
+	require.Equal(t, flags("a"), d.Explanation.Missing)
+	require.ErrorContains(t, err, "needs a")
+
+	whole := issue(t, a, "a", "b")
+	_, err = whole.Open(sealed, &Options{Companion: make([]byte, 32)})
+	denied(t, err, DeniedNoCompanion)
+	_, err = issue(t, other, "a", "b").Open(sealed, nil)
+	denied(t, err, DeniedAuthority)
+	withCompanion, err := a.Params().Seal(policy, []byte("x"), &Options{Companion: make([]byte, 32)})
+	require.NoError(t, err)
+	_, err = whole.Open(withCompanion, nil)
+	denied(t, err, DeniedCompanion)
+	for kind := DeniedKind(0); kind < 6; kind++ {
+		require.Contains(t, (&DeniedError{Kind: kind}).Error(), "abe: ")
+	}
+
+	// Behind the check: the flag, the fingerprint and the policy are bound by the mathematics.
+	flag := bytes.Clone(withCompanion)
+	flag[fixedSize+32+8] = 0
+	_, err = whole.Open(flag, nil)
+	mathematicsRefuses(t, err)
+	foreign, err := other.Params().Seal(policy, []byte("x"), nil)
+	require.NoError(t, err)
+	fingerprint := a.Params().Fingerprint()
+	copy(foreign[fixedSize:], fingerprint[:])
+	_, err = whole.Open(foreign, nil)
+	mathematicsRefuses(t, err)
+	weaker := bytes.Replace(sealed, []byte("a and b"), []byte("b and b"), 1)
+	_, err = k.Open(weaker, nil)
+	require.Error(t, err)
+	easier, err := a.Params().Seal(parsePolicy(t, "a or b"), []byte("x"), nil)
+	require.NoError(t, err)
+	swapped := bytes.Replace(easier, []byte("a or b"), []byte("b or c"), 1)
+	_, err = k.Open(swapped, nil)
+	mathematicsRefuses(t, err)
+}
+
+func TestSealRefuses(t *testing.T) {
+	a := generate(t)
+	params, policy := a.Params(), parsePolicy(t, "a")
+	_, err := params.Seal(nil, nil, nil)
+	require.ErrorContains(t, err, "no policy")
+	_, err = params.Seal(new(Policy), nil, nil)
+	require.ErrorContains(t, err, "no policy")
+	_, err = params.Encrypt(io.Discard, nil, nil)
+	require.ErrorContains(t, err, "no policy")
+	_, err = params.SealMany(nil, nil, nil)
+	require.ErrorContains(t, err, "no policy")
+	for _, n := range []int{1, 31, 33} {
+		_, err = params.Seal(policy, nil, &Options{Companion: make([]byte, n)})
+		require.ErrorContains(t, err, "32")
+		_, err = params.SealMany(policy, nil, make([]byte, n))
+		require.ErrorContains(t, err, "32")
+	}
+	for _, ids := range [][]string{{""}, {"a", "b", "a"}, {string(make([]byte, 257))}, {"\xff"}} {
+		var records []Record
+		for _, id := range ids {
+			records = append(records, Record{ID: id})
+		}
+		_, err := params.SealMany(policy, records, nil)
+		require.ErrorContains(t, err, "id", "%q", ids)
+	}
+	none, err := params.SealMany(policy, nil, nil)
+	require.NoError(t, err)
+	require.Empty(t, none)
+}
+
+func TestSealMany(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a")
+	companion := bytes.Repeat([]byte{9}, 32)
+	var records []Record
+	for i := range 5 {
+		records = append(records, Record{ID: fmt.Sprint("record ", i), Plaintext: []byte{byte(i)}, AssociatedData: []byte(fmt.Sprint("ad", i))})
+	}
+	sealed, err := a.Params().SealMany(parsePolicy(t, "a or b"), records, companion)
+	require.NoError(t, err)
+	require.Len(t, sealed, 5)
+	for i, object := range sealed {
+		opts := &Options{AssociatedData: records[i].AssociatedData, Companion: companion}
+		got, err := k.Open(object, opts)
+		require.NoError(t, err)
+		require.Equal(t, records[i].Plaintext, got)
+		h, err := Inspect(object)
+		require.NoError(t, err)
+		require.Equal(t, records[i].ID, h.RecordID)
+		require.True(t, h.NeedsCompanion)
+		_, err = k.Open(object, &Options{AssociatedData: []byte("ad9"), Companion: companion})
+		mathematicsRefuses(t, err)
+	}
+	first, err := decodeHeader(sealed[0])
+	require.NoError(t, err)
+	second, err := decodeHeader(sealed[1])
+	require.NoError(t, err)
+	require.Equal(t, first.core, second.core, "one encapsulation")
+	require.NotEqual(t, first.commit, second.commit, "a payload key each")
+
+	// A tail belongs to its id, a payload to its tail.
+	opts := &Options{AssociatedData: records[0].AssociatedData, Companion: companion}
+	renamed := bytes.Replace(sealed[0], []byte("record 0"), []byte("record 1"), 1)
+	_, err = k.Open(renamed, opts)
+	mathematicsRefuses(t, err)
+	tail := first.Size - closingSize
+	moved := append(append(bytes.Clone(sealed[0][:tail]), sealed[1][tail:first.Size]...), sealed[0][first.Size:]...)
+	_, err = k.Open(moved, opts)
+	mathematicsRefuses(t, err)
+	mixed := append(bytes.Clone(sealed[0][:first.Size]), sealed[1][second.Size:]...)
+	_, err = k.Open(mixed, &Options{AssociatedData: records[1].AssociatedData, Companion: companion})
+	mathematicsRefuses(t, err)
+	bare := append(bytes.Clone(first.core), 0, 0, 0, 0) // the id cut out
+	bare = append(append(bare, sealed[0][tail:first.Size]...), sealed[0][first.Size:]...)
+	_, err = k.Open(bare, opts)
+	mathematicsRefuses(t, err)
+}
+
+// The commitment holds: a tail that wraps a key other than the committed one is refused, although the wrapping is authentic.
+func TestCommitmentIsChecked(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a")
+	policy := parsePolicy(t, "a")
+	core, K := a.Params().encapsulate(policy, nil)
+	object, key := makeHeader(core, K, "", 0)
+	commit := derive(labelCommit, []byte("another key"))
+	copy(object[len(object)-keySize:], commit[:])
+	object, err := appendPayload(object, key, []byte("x"), nil)
+	require.NoError(t, err)
+	_, err = k.Open(object, nil)
+	mathematicsRefuses(t, err)
+}
+
+func TestDecodeHeaderRefuses(t *testing.T) {
+	a := generate(t)
+	sealed, err := a.Params().SealMany(parsePolicy(t, "a or b"), []Record{{ID: "id"}}, nil)
+	require.NoError(t, err)
+	good := sealed[0]
+	h, err := decodeHeader(good)
+	require.NoError(t, err)
+	text := fixedSize + 32 + 8 + 1
+	with := func(f func(b []byte) []byte) []byte { return f(bytes.Clone(good)) }
+	set := func(at int, v byte) []byte { return with(func(b []byte) []byte { b[at] = v; return b }) }
+	resized := func(old, new string) []byte { // another policy text, with lengths that fit it
+		return with(func(b []byte) []byte {
+			b = bytes.Replace(b, append(binary.BigEndian.AppendUint32(nil, uint32(len(old))), old...), append(binary.BigEndian.AppendUint32(nil, uint32(len(new))), new...), 1)
+			size := binary.BigEndian.Uint32(b[8:]) + uint32(len(new)-len(old))
+			binary.BigEndian.PutUint32(b[8:], size)
+			return b
+		})
+	}
+	for name, c := range map[string]struct {
+		b    []byte
+		want string
+	}{
+		"empty":                 {nil, "truncated"},
+		"another magic":         {set(0, 'x'), "magic"},
+		"another kind":          {set(5, 3), "abe key"},
+		"version 2":             {set(6, 2), "version 2"},
+		"suite 2":               {set(7, 2), "suite 2"},
+		"core over the limit":   {set(9, 0xff), "limit"},
+		"core too long":         {set(11, good[11]+1), "the header says"},
+		"core too short":        {set(11, good[11]-1), "the header says"},
+		"epoch":                 {set(fixedSize+32+7, 1), "epoch 1"},
+		"unknown flag":          {set(text-1, 2), "flags"},
+		"policy over the limit": {set(text+2, 0xff), "limit"},
+		"no policy":             {resized("a or b", ""), "policy"},
+		"bad policy":            {resized("a or b", "a or or"), "policy"},
+		"policy with spaces":    {resized("a or b", "a or  b"), "canonical"},
+		"policy with one leaf":  {resized("a or b", "a"), "the header says"},
+		"ranges":                {set(text+4+6+3, 1), "limit"},
+		"ML-KEM part":           {set(text+4+6+4+3, 1), "limit"},
+		"record id too long":    {set(len(h.core)+2, 2), "limit"},
+		"record id no UTF-8":    {set(len(h.core)+4, 0xff), "record id"},
+		"cut":                   {good[:h.Size-1], "truncated"},
+	} {
+		_, err := Inspect(c.b)
+		require.ErrorIs(t, err, ErrFormat, name)
+		require.ErrorContains(t, err, c.want, name)
+		_, err = readHeader(&watched{r: bytes.NewReader(c.b)})
+		require.ErrorIs(t, err, ErrFormat, "%s, as a stream", name)
+	}
+	cut, err := Inspect(good[:h.Size])
+	require.NoError(t, err)
+	require.Equal(t, h.Size, cut.Size)
+}
+
+// One key, one Params, many goroutines: for the race detector.
+func TestConcurrentUse(t *testing.T) {
+	a := generate(t)
+	k := issue(t, a, "a", "b")
+	policies := []*Policy{parsePolicy(t, "a"), parsePolicy(t, "b or c"), parsePolicy(t, "a and b")}
+	var wg sync.WaitGroup
+	failures := make(chan error, 100)
+	for i := range 4 {
+		wg.Go(func() {
+			for j := range 6 {
+				sealed, err := a.Params().Seal(policies[(i+j)%len(policies)], []byte("x"), nil)
+				if err == nil {
+					_, err = k.Open(sealed, nil)
+				}
+				if err != nil {
+					failures <- err
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(failures)
+	require.NoError(t, <-failures)
+}
+
+func TestHashCacheForgetsTheOldest(t *testing.T) {
+	c := newHashCache()
+	l := lru[int]{max: 2}
+	u := func(i int) Attribute { return Attribute{Name: "x", Value: fmt.Sprint("v", i)} }
+	l.put(u(1), 1)
+	l.put(u(2), 2)
+	_, ok := l.get(u(1))
+	require.True(t, ok)
+	l.put(u(3), 3)
+	_, ok = l.get(u(2))
+	require.False(t, ok, "the oldest is gone")
+	l.put(u(1), 11)
+	v, ok := l.get(u(1))
+	require.True(t, ok)
+	require.Equal(t, 11, v)
+	require.Len(t, l.entries, 2)
+	require.Equal(t, 2, l.order.Len())
+
+	// With and without a table, the same product.
+	x := coins{xof(labelCoins, []byte("seed"))}.scalar()
+	want := c.point(u(1)).Mul(x)
+	for range 3 * tableAfter {
+		require.True(t, want.Equal(c.mul(u(1), x)))
+	}
+	require.Len(t, c.tables.entries, 1)
+}

@@ -1,0 +1,104 @@
+package abe
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// policyVector is one file testdata/vectors/v1/policy-*.json. The accepted ones were computed by another program, from
+// docs/spec/policy.md.
+type policyVector struct {
+	Outcome   string // accept, refuse, or reserved: refused, though a later version of the language may accept it
+	TextHex   string `json:"text_hex"`
+	Canonical string
+	Cols      int
+	Tau       int
+	Rows      []struct {
+		Attribute string // hex of the encoding
+		Rho       int
+		Entries   [][2]any // column, hexadecimal element of Z_r
+	}
+	Offset int
+	Why    string
+}
+
+func TestPolicyVectors(t *testing.T) {
+	files, err := filepath.Glob("testdata/vectors/v1/policy-*.json")
+	require.NoError(t, err)
+	outcomes := map[string]int{}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var v policyVector
+			require.NoError(t, json.Unmarshal(data, &v))
+			text, err := hex.DecodeString(v.TextHex)
+			require.NoError(t, err)
+			outcomes[v.Outcome]++
+			p, err := ParsePolicy(string(text))
+			if v.Outcome == "refuse" || v.Outcome == "reserved" {
+				var e *SyntaxError
+				require.ErrorAs(t, err, &e, "read as %v, but: %s", p, v.Why)
+				assert.Equal(t, v.Offset, e.Offset, "%v", err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, "accept", v.Outcome)
+			assert.Equal(t, v.Canonical, p.String())
+			assert.Equal(t, v.Cols, p.cols())
+			assert.Equal(t, v.Tau, p.tau())
+			require.Len(t, p.rows(), len(v.Rows))
+			for i, r := range p.rows() {
+				want := v.Rows[i]
+				assert.Equal(t, want.Attribute, hex.EncodeToString(r.attr.encode()))
+				assert.Equal(t, want.Rho, r.rho)
+				require.Len(t, r.m, len(want.Entries))
+				for j, m := range r.m {
+					assert.Equal(t, fmt.Sprint(want.Entries[j][0]), fmt.Sprint(m.col))
+					assert.Equal(t, want.Entries[j][1], new(big.Int).SetBytes(m.coeff.be[:]).Text(16))
+				}
+			}
+		})
+	}
+	assert.Equal(t, map[string]int{"accept": 16, "refuse": 60, "reserved": 12}, outcomes, "files are added, never removed")
+}
+
+// The specification states the hidden characters and what the tests go through; both are read from it.
+func TestPolicySpecification(t *testing.T) {
+	data, err := os.ReadFile("../docs/spec/policy.md")
+	require.NoError(t, err)
+	spec := string(data)
+	_, table, _ := strings.Cut(spec, "They are:\n\n```\n")
+	table, _, _ = strings.Cut(table, "```")
+	var want []string
+	add := func(lo, hi uint32) {
+		if lo == hi {
+			want = append(want, fmt.Sprintf("%04X", lo))
+		} else {
+			want = append(want, fmt.Sprintf("%04X-%04X", lo, hi))
+		}
+	}
+	for _, r := range hidden.R16 {
+		add(uint32(r.Lo), uint32(r.Hi))
+	}
+	for _, r := range hidden.R32 {
+		add(r.Lo, r.Hi)
+	}
+	assert.Equal(t, want, strings.Fields(table))
+	assert.Contains(t, spec, "| 3,925 | 854,994 |", "TestAllTreesAllSubsets")
+	assert.Contains(t, spec, "| 3,026 | 25,690 |", "TestAllTreesAllReusePatterns")
+	assert.Contains(t, spec, fmt.Sprintf("r = 0x%x", groupOrder))
+	for _, limit := range []string{"4,096", "| 32 |", "| 256 |", "| 16 |", "64 / 256"} {
+		assert.Contains(t, spec, limit)
+	}
+	assert.Equal(t, []int{4096, 32, 256, 16, 64, 256}, []int{maxText, maxDepth, maxLeaves, maxUses, maxName, maxValue})
+}

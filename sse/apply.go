@@ -1,0 +1,332 @@
+package sse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// Document is what is indexed. The terms of its fields are what it is found by; ID, Revision and Stored come back with a hit.
+type Document struct {
+	ID       string // 1 to MaxID bytes
+	Revision uint64 // from 1; of two documents with one ID the higher revision wins, whichever is written last
+	Fields   Fields
+	// Stored comes back with hits, at most MaxStored bytes. Where the data of one person must be destroyable at once, let it,
+	// and the ID, be sealed under that person's key: then no compaction has to wait for it.
+	Stored []byte
+}
+
+// Deletion removes the document with the ID if its revision is at most Revision, and keeps such revisions out should they arrive
+// later, until the next full compaction. Revision 0 stands for the revision that is there.
+type Deletion struct {
+	ID       string
+	Revision uint64
+}
+
+// Batch is a set of changes that take effect together.
+type Batch struct {
+	Put    []Document
+	Delete []Deletion
+	// New asserts that the partition has no row with an ID of Put, so that none has to be looked up. If it has, both are
+	// found until the next change of that ID, or a compaction, drops the older one.
+	New bool
+}
+
+// MaxBatch is the most documents and deletions in a batch.
+const MaxBatch = 1 << 17
+
+// item is one change, after its terms were derived.
+type item struct {
+	document
+	whatever bool // a deletion of the revision that is there
+}
+
+// beats says whether the change wins against a row: the higher revision does, and of equal ones a deletion.
+func beats(revision uint64, tomb bool, than row, thanTomb bool) bool {
+	if revision != than.revision {
+		return revision > than.revision
+	}
+	return tomb && !thanTomb
+}
+
+// Apply writes a batch: all of it, durably, or nothing. Repeating a batch does no harm, and batches may arrive in any order. If
+// another writer is faster it resolves the batch again and retries; it never loses rows of either. It looks up every ID in
+// every segment unless b.New is set.
+//
+// Errors: ErrBatch and ErrSchema if the batch cannot be indexed, ErrRollback, ErrDamaged, and those of the store. Unless the error
+// says that the outcome is not known, nothing was changed.
+func (ix *Index) Apply(ctx context.Context, b Batch) error {
+	items, err := prepare(ix.current().manifest.schema, b)
+	if err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	ix.writing.Lock()
+	defer ix.writing.Unlock()
+	for try := 0; ; try++ {
+		err := ix.attempt(ctx, items, b.New)
+		switch {
+		case err == nil:
+			return ix.bound(ctx)
+		// Somebody merged the segments that this attempt relied on, or it took too long: from the start.
+		case errors.Is(err, errReplaced), errors.Is(err, errStale), errors.Is(err, ErrMissing) && try < maxTries:
+			if err := pause(ctx, try); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// prepare checks the batch and derives the terms.
+func prepare(schema Schema, b Batch) ([]item, error) {
+	if n := len(b.Put) + len(b.Delete); n > MaxBatch {
+		return nil, fmt.Errorf("sse: %w: %d changes, %d are the limit: split it", ErrBatch, n, MaxBatch)
+	}
+	items := make([]item, 0, len(b.Put)+len(b.Delete))
+	at := make(map[string]int, cap(items))
+	add := func(it item) error {
+		if err := checkID(it.id); err != nil {
+			return err
+		}
+		i, ok := at[it.id]
+		if !ok {
+			at[it.id] = len(items)
+			items = append(items, it)
+			return nil
+		}
+		old := &items[i]
+		if it.whatever || old.whatever || it.revision == old.revision && it.tomb == old.tomb && !it.tomb {
+			return fmt.Errorf("sse: %w: ID %q stands twice in it, and it is not said which is newer: give revisions that differ", ErrBatch, it.id)
+		}
+		if beats(it.revision, it.tomb, old.row, old.tomb) {
+			*old = it
+		}
+		return nil
+	}
+	for i := range b.Put {
+		d := &b.Put[i]
+		it := item{document: document{row: row{d.ID, d.Revision, d.Stored}}}
+		if d.Revision == 0 {
+			return nil, fmt.Errorf("sse: %w: document %q has no revision: count from 1", ErrBatch, d.ID)
+		}
+		if len(d.Stored) > MaxStored {
+			return nil, fmt.Errorf("sse: %w: document %q stores %d bytes, %d are the limit: store an address instead", ErrBatch, d.ID, len(d.Stored), MaxStored)
+		}
+		for name, values := range d.Fields {
+			terms, err := schema.indexTerms(name, values)
+			if err != nil {
+				return nil, fmt.Errorf("document %q: %w", d.ID, err)
+			}
+			it.terms = append(it.terms, terms...)
+		}
+		slices.Sort(it.terms)
+		it.terms = slices.Compact(it.terms)
+		if err := add(it); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range b.Delete {
+		it := item{document{row: row{id: d.ID, revision: d.Revision}, tomb: true}, d.Revision == 0}
+		if err := add(it); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}
+
+const maxTries = 100
+
+// pause waits a little, longer and at random after each lost race.
+func pause(ctx context.Context, try int) error {
+	t := time.NewTimer(time.Duration(rand.Int64N(int64(time.Millisecond) << min(try, 7))))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// attempt writes one segment and tries to commit it until that succeeds or the segment is of no use any more.
+func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
+	started := time.Now()
+	st, err := ix.refresh(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := ix.contents(ctx, &meter{}, st, nil)
+	if err != nil {
+		return err
+	}
+	res := &resolution{keep: slices.Clone(items)}
+	if !isNew {
+		if res, err = ix.resolve(ctx, all, items, nil); err != nil {
+			return err
+		}
+	}
+	if len(res.keep) == 0 {
+		return nil
+	}
+	fold := foldOf(all, res.keep)
+	w, err := ix.writeBatch(ctx, st, fold, res)
+	if err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		err := ix.commit(ctx, st, w.change(all, res), started)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			// If the outcome is not known the segment may be in use; otherwise nobody will ever name it. The sweep decides.
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return err
+		}
+		// The segment is good as it is; but what it replaces has to be found again.
+		if st, err = ix.refresh(ctx); err != nil {
+			return err
+		}
+		if !w.valid(st.manifest) {
+			ix.discard(ctx, w.segment.id)
+			return errReplaced
+		}
+		if all, err = ix.contents(ctx, &meter{}, st, nil); err != nil {
+			return err
+		}
+		if isNew {
+			res = &resolution{keep: w.items}
+			continue
+		}
+		if res, err = ix.resolve(ctx, all, w.items, items); err != nil {
+			return err
+		}
+		if res.changed {
+			ix.discard(ctx, w.segment.id)
+			return errReplaced
+		}
+	}
+}
+
+// foldOf chooses the tails that go into the new segment: all of them, when there are too many or they would be too large.
+func foldOf(all []*content, items []item) []*content {
+	if len(items) >= tailRows {
+		return nil
+	}
+	var tails []*content
+	bytes := 0
+	for _, c := range all {
+		if c.tail != nil {
+			tails = append(tails, c)
+			bytes += int(c.segment.tail)
+		}
+	}
+	if len(tails) < maxTails-1 && bytes < tailBytes {
+		return nil
+	}
+	return tails
+}
+
+// maxTails is the most tail segments of a partition.
+const maxTails = 8
+
+// writeBatch writes the segment for the changes that are to be kept, and the live rows of the tails.
+func (ix *Index) writeBatch(ctx context.Context, st *state, fold []*content, res *resolution) (*written, error) {
+	var docs []document
+	type origin struct {
+		tail ID
+		row  int
+	}
+	var origins []origin
+	w := newWritten()
+	w.items = res.keep
+	size := 0
+	for _, c := range fold {
+		dead := roaring.New()
+		if c.dead != nil {
+			dead.Or(c.dead)
+		}
+		if k := res.kill[c.id]; k != nil {
+			dead.Or(k)
+		}
+		w.replaces(c, dead)
+		size += int(c.segment.tail)
+		for i, d := range c.tail.docs {
+			if !dead.Contains(uint32(i)) {
+				docs, origins = append(docs, d), append(origins, origin{c.id, i})
+			}
+		}
+	}
+	for _, it := range res.keep {
+		docs = append(docs, it.document)
+	}
+	docs, order := tombsLast(docs)
+	for i, n := range order {
+		if n < len(origins) {
+			w.from[origins[n].tail][origins[n].row] = uint32(i)
+		} else {
+			w.rows[docs[i].id] = uint32(i)
+		}
+	}
+	var err error
+	// Small batches stay tails until they are a megabyte together.
+	if len(res.keep) < tailRows && size < tailBytes {
+		w.segment, err = ix.writeTail(ctx, st.key, docs)
+	} else {
+		b := newBuilder()
+		for _, d := range docs {
+			b.add(d)
+		}
+		w.segment, err = ix.writeFull(ctx, st.key, st.manifest.schema, b)
+	}
+	return w, err
+}
+
+// tombsLast puts tombstones behind documents and says where each came from.
+func tombsLast(docs []document) (sorted []document, order []int) {
+	for _, tomb := range []bool{false, true} {
+		for i, d := range docs {
+			if d.tomb == tomb {
+				sorted, order = append(sorted, d), append(order, i)
+			}
+		}
+	}
+	return sorted, order
+}
+
+// change is what the commit of a batch does to a manifest with these contents.
+func (w *written) change(all []*content, res *resolution) *change {
+	c := newChange(all)
+	c.replace(w)
+	for id, rows := range res.kill {
+		if w.from[id] != nil {
+			c.carry(w, id, rows)
+		} else {
+			c.bury(id, rows)
+		}
+	}
+	// Changes that lost against what others wrote since.
+	won := make(map[string]bool, len(res.keep))
+	for _, it := range res.keep {
+		won[it.id] = true
+	}
+	lost := roaring.New()
+	for _, it := range w.items {
+		if !won[it.id] {
+			lost.Add(w.rows[it.id])
+		}
+	}
+	c.bury(w.segment.id, lost)
+	return c
+}

@@ -1,0 +1,317 @@
+package sse
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Options of Create and Open. The zero value is good.
+type Options struct {
+	// Profile is chosen when the partition is made and kept in it; 0 is Balanced, the only one there is. Open ignores it.
+	Profile Profile
+	// CacheBytes bounds the memory for opened pages; 0 is 64 MiB. Tails, vocabularies and deletions that do not fit are
+	// read again each time.
+	CacheBytes int
+	// Grace is how long segments that a compaction replaced are kept for readers that still use them; 0 is one hour. A write
+	// that takes longer than half of it starts over. All programs on one store should agree on it.
+	Grace time.Duration
+	// Anchor is a state that the caller remembers; Open fails with ErrRollback if the store is behind it. Create ignores it.
+	Anchor Anchor
+}
+
+const (
+	defaultCache = 64 << 20
+	defaultGrace = time.Hour
+)
+
+// Index is one partition of an encrypted index, open for searching and writing. It is safe for concurrent use, and several
+// programs may have the same partition open. It holds no resources that need closing; the store may.
+type Index struct {
+	store     Store
+	partition ID
+	grace     time.Duration
+	cache     *cache
+	automata  automata
+
+	writing sync.Mutex // one writer at a time in this program; others meet in the store
+
+	mu    sync.Mutex
+	state *state
+}
+
+// state is a manifest that was adopted, with the keys of its segments. It is never changed.
+type state struct {
+	key      key
+	manifest *manifest
+	anchor   Anchor
+	readers  []*reader // as manifest.segments
+}
+
+// reader is a segment with its keys. The embedded segment is that of one manifest, deletions included.
+type reader struct {
+	*segment
+	keys *segmentKeys
+}
+
+func newIndex(store Store, partition ID, o Options) *Index {
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = defaultCache
+	}
+	if o.Grace <= 0 {
+		o.Grace = defaultGrace
+	}
+	return &Index{store: store, partition: partition, grace: o.Grace, cache: newCache(o.CacheBytes)}
+}
+
+// Create makes an empty partition with the schema and opens it. key is 32 secret bytes, the partition key: it writes, reads and
+// deletes, now and later; it is copied. ErrExists if the store has the partition already, ErrSchema for a schema that
+// cannot be used.
+func Create(ctx context.Context, store Store, key []byte, partition ID, schema Schema, o Options) (*Index, error) {
+	k, err := checkKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Profile == 0 {
+		o.Profile = Balanced
+	}
+	if err := o.Profile.check(); err != nil {
+		return nil, err
+	}
+	ix := newIndex(store, partition, o)
+	m := &manifest{counter: 1, written: time.Now().Unix(), profile: o.Profile, schema: Schema{schema.sorted()}}
+	blob := sealManifest(k, partition, m)
+	if err := ix.swap(ctx, 1, blob); errors.Is(err, ErrConflict) {
+		return nil, fmt.Errorf("sse: partition %v: %w: open it instead", partition, ErrExists)
+	} else if err != nil {
+		return nil, err
+	}
+	ix.state = ix.adopt(k, m, anchorOf(m, blob))
+	return ix, nil
+}
+
+// Open opens a partition that Create made. ErrMissing if there is none, ErrDecrypt for another key, ErrAnalyzer if it was built by
+// another version of the analyzer, ErrRollback if the store is behind o.Anchor.
+func Open(ctx context.Context, store Store, key []byte, partition ID, o Options) (*Index, error) {
+	k, err := checkKey(key)
+	if err != nil {
+		return nil, err
+	}
+	ix := newIndex(store, partition, o)
+	st, err := ix.load(ctx, k, nil, o.Anchor)
+	if err != nil {
+		return nil, err
+	}
+	ix.state = st
+	return ix, nil
+}
+
+// Anchor is the state of the partition that was seen last.
+func (ix *Index) Anchor() Anchor { return ix.current().anchor }
+
+// Schema is the schema that the partition was made with, its fields sorted by name.
+func (ix *Index) Schema() Schema { return Schema{ix.current().manifest.schema.sorted()} }
+
+func (ix *Index) current() *state {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	return ix.state
+}
+
+// refresh asks the store for the latest manifest: one round.
+func (ix *Index) refresh(ctx context.Context) (*state, error) {
+	now := ix.current()
+	st, err := ix.load(ctx, now.key, now, now.anchor)
+	if err != nil {
+		return nil, err
+	}
+	return ix.install(st), nil
+}
+
+// install makes st the current state unless a newer one is installed already. It returns the state to work with.
+func (ix *Index) install(st *state) *state {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	if st == ix.state || st.anchor.Counter < ix.state.anchor.Counter {
+		return st
+	}
+	ix.state = st
+	live := make(map[ID]bool)
+	for _, s := range st.manifest.segments {
+		live[s.id], live[s.deleted.object] = true, true
+	}
+	ix.cache.keep(func(id ID) bool { return live[id] })
+	return st
+}
+
+// load reads the latest manifest and checks that it comes after the anchor. It returns old if that is still the latest.
+func (ix *Index) load(ctx context.Context, k key, old *state, after Anchor) (*state, error) {
+	blob, latest, err := ix.store.Head(ctx, ix.partition, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sse: reading the head of partition %v: %w", ix.partition, err)
+	}
+	if latest < after.Counter {
+		return nil, fmt.Errorf("sse: partition %v: %w: the store shows head %d, but %d was seen", ix.partition, ErrRollback, latest, after.Counter)
+	}
+	if latest == 0 {
+		return nil, fmt.Errorf("sse: partition %v: %w: create it first, or correct its ID", ix.partition, ErrMissing)
+	}
+	hash := sha256.Sum256(blob)
+	if latest == after.Counter && hash != after.Hash {
+		return nil, fmt.Errorf("sse: partition %v: %w: head %d is not the one that was seen", ix.partition, ErrRollback, latest)
+	}
+	if old != nil && latest == old.anchor.Counter {
+		return old, nil
+	}
+	m, err := openManifest(k, ix.partition, latest, blob)
+	if err != nil {
+		return nil, err
+	}
+	if after.Counter > 0 && latest > after.Counter {
+		if err := ix.chain(ctx, k, m, after); err != nil {
+			return nil, err
+		}
+	}
+	return ix.adopt(k, m, Anchor{latest, hash}), nil
+}
+
+// chain walks from m back to the anchor, as far as the store keeps heads and the key opens them, and compares hashes. A store that
+// dropped the heads in between proves nothing and disproves nothing; only anchors that clients compare do.
+func (ix *Index) chain(ctx context.Context, k key, m *manifest, after Anchor) error {
+	for {
+		v := m.counter - 1
+		want := m.predecessor
+		if v == after.Counter {
+			if want != after.Hash {
+				return ix.forked(v)
+			}
+			return nil
+		}
+		blob, _, err := ix.store.Head(ctx, ix.partition, v)
+		if errors.Is(err, ErrMissing) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("sse: reading head %d of partition %v: %w", v, ix.partition, err)
+		}
+		if sha256.Sum256(blob) != want {
+			return ix.forked(v)
+		}
+		if m, err = openManifest(k, ix.partition, v, blob); errors.Is(err, ErrDecrypt) {
+			return nil // it is the one that its successor names, under the key before a rotation
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func (ix *Index) forked(version uint64) error {
+	return fmt.Errorf("sse: partition %v: %w: head %d is not in the history of the one that was seen", ix.partition, ErrRollback, version)
+}
+
+// adopt derives the keys of segments that are new.
+func (ix *Index) adopt(k key, m *manifest, a Anchor) *state {
+	st := &state{key: k, manifest: m, anchor: a, readers: make([]*reader, len(m.segments))}
+	known := make(map[ID]*segmentKeys)
+	ix.mu.Lock()
+	if ix.state != nil && ix.state.key == k {
+		for _, r := range ix.state.readers {
+			known[r.id] = r.keys
+		}
+	}
+	ix.mu.Unlock()
+	for i, s := range m.segments {
+		keys := known[s.id]
+		if keys == nil {
+			keys = newSegmentKeys(k, ix.partition, s.id)
+		}
+		st.readers[i] = &reader{s, keys}
+	}
+	return st
+}
+
+// swap stores a head and clears up an unknown outcome: the head of that version is ours if its bytes are.
+func (ix *Index) swap(ctx context.Context, version uint64, blob []byte) error {
+	err := ix.store.SwapHead(ctx, ix.partition, version, blob)
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrConflict) {
+		return fmt.Errorf("sse: head %d of partition %v: %w", version, ix.partition, err)
+	}
+	// The caller's context may be what ended the swap; the question whether it took effect is asked all the same, once.
+	asked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	there, _, herr := ix.store.Head(asked, ix.partition, version)
+	switch {
+	case herr == nil && sha256.Sum256(there) == sha256.Sum256(blob):
+		return nil
+	case herr == nil:
+		return fmt.Errorf("sse: head %d of partition %v: %w (%w)", version, ix.partition, ErrConflict, err)
+	case errors.Is(herr, ErrMissing):
+		return fmt.Errorf("sse: writing head %d of partition %v: nothing was changed: %w", version, ix.partition, err)
+	}
+	return fmt.Errorf("sse: writing head %d of partition %v: it is not known whether it took effect (%w): apply the batch again, repetition does no harm: %w", version, ix.partition, herr, err)
+}
+
+// Stats describes a partition.
+type Stats struct {
+	Rows     int // live rows
+	Deleted  int // rows that were deleted or replaced and wait for a compaction, and tombstones
+	Segments int // all segments
+	Tails    int // of them tail segments
+	Pages    int // of all segments
+	Bytes    int64
+	Anchor   Anchor
+}
+
+// Stats counts what the latest manifest lists. It reads the head, and large deletion bitmaps that are not cached.
+func (ix *Index) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	err := ix.consistently(ctx, func(st *state) error {
+		s = Stats{Anchor: st.anchor, Segments: len(st.readers)}
+		all, err := ix.contents(ctx, &meter{}, st, nil)
+		if err != nil {
+			return err
+		}
+		for _, r := range all {
+			live := int(r.live().GetCardinality())
+			s.Rows += live
+			s.Deleted += int(r.rows) - live
+			s.Pages += int(r.pages() + pagesFor(int(r.deleted.bytes)))
+			if r.form == formTail {
+				s.Tails++
+			}
+		}
+		s.Bytes = int64(s.Pages) * PageSize
+		return nil
+	})
+	return s, err
+}
+
+// consistently runs f on the latest manifest, and again if a compaction took segments away meanwhile.
+func (ix *Index) consistently(ctx context.Context, f func(*state) error) error {
+	const tries = 5
+	for i := 1; ; i++ {
+		st, err := ix.refresh(ctx)
+		if err != nil {
+			return err
+		}
+		err = f(st)
+		if !errors.Is(err, ErrMissing) {
+			return err
+		}
+		// A segment that the latest manifest still names is not replaced but lost.
+		if now, rerr := ix.refresh(ctx); rerr != nil {
+			return rerr
+		} else if now == st || i == tries {
+			return fmt.Errorf("sse: partition %v: the manifest names a segment that the store has lost: restore it from a backup: %w", ix.partition, err)
+		}
+	}
+}

@@ -1,0 +1,277 @@
+package sse
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Query says which documents to find. Make it with Term, Range, Prefix, Fuzzy, And, Or and Not. It is checked against the schema
+// when it is used; the zero Query is refused.
+type Query struct {
+	op       queryOp
+	field    string
+	value    Value // Term; Range: the lower end
+	high     Value // Range
+	text     string
+	distance int
+	sub      []Query
+}
+
+type queryOp uint8
+
+const (
+	opTerm queryOp = iota + 1
+	opRange
+	opPrefix
+	opFuzzy
+	opAnd
+	opOr
+	opNot
+)
+
+// Term finds documents that have the value in the field. In a text field they must have all words of the value.
+func Term(field string, v Value) Query { return Query{op: opTerm, field: field, value: v} }
+
+// Range finds documents with a value from low to high, both included, in an integer or date field. The zero Value stands for
+// the end of the declared interval.
+func Range(field string, low, high Value) Query {
+	return Query{op: opRange, field: field, value: low, high: high}
+}
+
+// Prefix finds documents with a value (keyword field) or a word (text field) that begins with text. Of several words in a text
+// field the last is the beginning of a word and the others are whole. The field needs Field.Prefix.
+func Prefix(field, text string) Query { return Query{op: opPrefix, field: field, text: text} }
+
+// Fuzzy finds documents with a value (keyword field) or a word (text field) that is at most distance edits away: a character
+// more, less or changed, or two neighbours changed about. distance is 1 or 2. Of several words in a text field each must be
+// near. The field needs Field.Fuzzy.
+func Fuzzy(field, text string, distance int) Query {
+	return Query{op: opFuzzy, field: field, text: text, distance: distance}
+}
+
+// And finds documents that all of the queries find. There must be at least one.
+func And(q ...Query) Query { return Query{op: opAnd, sub: q} }
+
+// Or finds documents that at least one of the queries finds. There must be at least one.
+func Or(q ...Query) Query { return Query{op: opOr, sub: q} }
+
+// Not finds documents that the query does not find. Alone it finds all others.
+func Not(q Query) Query { return Query{op: opNot, sub: []Query{q}} }
+
+// String shows the query for people, values included: keep it out of logs where they are confidential.
+func (q Query) String() string {
+	switch q.op {
+	case opTerm:
+		return q.field + " = " + q.value.shown()
+	case opRange:
+		return q.field + " from " + end(q.value, "the least") + " to " + end(q.high, "the greatest")
+	case opPrefix:
+		return q.field + " begins with " + strconv.Quote(q.text)
+	case opFuzzy:
+		return fmt.Sprintf("%s within %d edits of %q", q.field, q.distance, q.text)
+	case opAnd, opOr:
+		word := map[queryOp]string{opAnd: " and ", opOr: " or "}[q.op]
+		parts := make([]string, len(q.sub))
+		for i, s := range q.sub {
+			parts[i] = s.String()
+		}
+		return "(" + strings.Join(parts, word) + ")"
+	case opNot:
+		if len(q.sub) == 1 {
+			return "not " + q.sub[0].String()
+		}
+	}
+	return "no query"
+}
+
+func end(v Value, open string) string {
+	if v == (Value{}) {
+		return open
+	}
+	return v.shown()
+}
+
+// Limits of a query.
+const (
+	maxDepth   = 64
+	maxClauses = 1 << 12
+
+	// The numbers of profile Balanced; docs/spec/sse.md, section Profiles.
+	coverLeast      = 16 // a cover has this many terms, or twice, four times as many and so on
+	defaultMaxPages = 16 << 10
+	defaultMaxTerms = 1 << 10
+)
+
+// plan is a query after it was checked: a tree of clauses over leaves.
+type plan struct {
+	schema Schema
+	root   clause
+	leaves []leaf
+	fields []string // whose vocabularies are needed
+	count  int      // clauses
+}
+
+type clause struct {
+	op   queryOp // opAnd, opOr, opNot, or 0 for a leaf
+	leaf int
+	sub  []clause
+}
+
+// leaf is a union of terms: of those listed, or of those that match in the vocabulary of each segment.
+type leaf struct {
+	lookups []lookup // a cover, dummies included
+
+	field    string // of the vocabulary, or ""
+	prefix   string
+	word     string // fuzzy
+	distance int
+}
+
+// compile checks the query against the schema.
+func compile(schema Schema, q Query) (*plan, error) {
+	p := &plan{schema: schema}
+	var err error
+	p.root, err = p.clause(q, 1)
+	return p, err
+}
+
+func (p *plan) clause(q Query, depth int) (clause, error) {
+	if p.count++; p.count > maxClauses || depth > maxDepth {
+		return clause{}, fmt.Errorf("sse: %w: a query has at most %d parts, nested %d deep: split it", ErrTooBroad, maxClauses, maxDepth)
+	}
+	switch q.op {
+	case opTerm:
+		terms, err := p.schema.queryTerms(q.field, q.value)
+		if err != nil {
+			return clause{}, err
+		}
+		return p.all(terms), nil
+	case opRange:
+		return p.between(q)
+	case opPrefix:
+		words, err := p.schema.prefixWords(q.field, q.text)
+		if err != nil {
+			return clause{}, err
+		}
+		last := len(words) - 1
+		c := p.all(p.wordTerms(q.field, words[:last]))
+		c.sub = append(c.sub, p.leaf(leaf{field: q.field, prefix: words[last]}))
+		return c, nil
+	case opFuzzy:
+		if q.distance < 1 || q.distance > maxDistance {
+			return clause{}, fmt.Errorf("sse: field %q %w: a fuzzy query allows 1 or %d edits, not %d", q.field, ErrSchema, maxDistance, q.distance)
+		}
+		words, err := p.schema.fuzzyWords(q.field, q.text)
+		if err != nil {
+			return clause{}, err
+		}
+		c := clause{op: opAnd}
+		for _, w := range words {
+			c.sub = append(c.sub, p.leaf(leaf{field: q.field, word: w, distance: q.distance}))
+		}
+		return c, nil
+	case opAnd, opOr, opNot:
+		if len(q.sub) == 0 {
+			return clause{}, fmt.Errorf("sse: And and Or %w: they need at least one query", ErrSchema)
+		}
+		c := clause{op: q.op, sub: make([]clause, len(q.sub))}
+		for i, s := range q.sub {
+			var err error
+			if c.sub[i], err = p.clause(s, depth+1); err != nil {
+				return clause{}, err
+			}
+		}
+		return c, nil
+	}
+	return clause{}, fmt.Errorf("sse: the zero Query %w: make one with Term, Range, Prefix, Fuzzy, And, Or or Not", ErrSchema)
+}
+
+func (p *plan) leaf(l leaf) clause {
+	p.leaves = append(p.leaves, l)
+	if l.field != "" {
+		p.fields = append(p.fields, l.field)
+	}
+	return clause{leaf: len(p.leaves) - 1}
+}
+
+func (p *plan) wordTerms(field string, words []string) []term {
+	terms := make([]term, len(words))
+	for i, w := range words {
+		terms[i] = p.schema.wordTerm(field, w)
+	}
+	return terms
+}
+
+// all is the conjunction of terms.
+func (p *plan) all(terms []term) clause {
+	c := clause{op: opAnd}
+	for _, t := range terms {
+		c.sub = append(c.sub, p.leaf(leaf{lookups: []lookup{termLookup(t)}}))
+	}
+	return c
+}
+
+func (p *plan) between(q Query) (clause, error) {
+	f, err := p.schema.field(q.field)
+	if err != nil {
+		return clause{}, err
+	}
+	if err := f.ranged(); err != nil {
+		return clause{}, err
+	}
+	kind := valueInt
+	if f.Type == Date {
+		kind = valueDay
+	}
+	lo, hi := f.bounds()
+	if q.value == (Value{}) {
+		q.value = Value{kind: kind, n: lo}
+	}
+	if q.high == (Value{}) {
+		q.high = Value{kind: kind, n: hi}
+	}
+	terms, err := p.schema.rangeTerms(q.field, q.value, q.high)
+	if err != nil {
+		return clause{}, err
+	}
+	lookups := make([]lookup, len(terms), coverSize(len(terms)))
+	for i, t := range terms {
+		lookups[i] = termLookup(t)
+	}
+	return p.leaf(leaf{lookups: fillCover(lookups, q.String())}), nil
+}
+
+// coverSize is the number of terms that a cover of n terms is filled up to.
+func coverSize(n int) int {
+	size := coverLeast
+	for size < n {
+		size *= 2
+	}
+	return size
+}
+
+// fillCover adds dummies: terms that no document has. They depend on the query only, so that asking again reads the same pages and
+// does not tell them from the others.
+func fillCover(lookups []lookup, query string) []lookup {
+	for n := uint32(0); len(lookups) < coverSize(len(lookups)); n++ {
+		lookups = append(lookups, lookup{domainDummy, string(binary.BigEndian.AppendUint32(nil, n)) + query})
+	}
+	return lookups
+}
+
+// expand finds the words of a leaf in a vocabulary.
+func (ix *Index) expand(l leaf, v *vocabulary, limit int) ([]string, error) {
+	if v == nil {
+		return nil, nil // the segment has no term in this field
+	}
+	if l.prefix != "" {
+		return v.prefixed(l.prefix, limit)
+	}
+	dfa, err := ix.automata.build(l.word, l.distance)
+	if err != nil {
+		return nil, err
+	}
+	return v.match(dfa, nil, nil, limit)
+}

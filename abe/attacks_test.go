@@ -57,7 +57,7 @@ func opensByAttack(t testing.TB, s *sampler, p *Policy, k *Key) bool {
 		weights[i] = publicScalar(b[i])
 	}
 	ch := s.challenge(t, p)
-	return withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in.sk2, k.in.sk3).Equal(ch.d)
+	return withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in().sk2, k.in().sk3).Equal(ch.d)
 }
 
 // The soundness test must find the bugs that others shipped: here each is put in, and the pairings open what the policy
@@ -101,7 +101,7 @@ func TestBugForgottenTau(t *testing.T) {
 	for i := range b {
 		weights[i] = publicScalar(b[i])
 	}
-	require.False(t, withRows(p, weights, key, nothing).evaluate(t, p, ch.h.enc, key.in.sk2, key.in.sk3).Equal(ch.d))
+	require.False(t, withRows(p, weights, key, nothing).evaluate(t, p, ch.h.enc, key.in().sk2, key.in().sk3).Equal(ch.d))
 	_, err := key.decapsulate(ch.h, nil, []selected{{1, newCoefficient(big.NewInt(1))}})
 	require.ErrorIs(t, err, ErrDecrypt)
 }
@@ -115,19 +115,19 @@ func TestBugSpecialElementAmongAttributes(t *testing.T) {
 	masterWith := func(k *Key, sk1 pairing.G1) bool {
 		ct1, err := pairing.NewG2(ch.h.enc[:pairing.G2Size])
 		require.NoError(t, err)
-		return pairing.PairProduct(pairing.Pair{P: k.in.sk2.Add(sk1.Neg()), Q: ct1}).Equal(ch.d)
+		return pairing.PairProduct(pairing.Pair{P: k.in().sk2.Add(sk1.Neg()), Q: ct1}).Equal(ch.d)
 	}
 
 	// In the broken variant, an attribute hashes to H_b: its component is H_b^r, and the key opens everything.
 	r := pairing.RandomScalar()
-	collision := &Key{&keyParts{sk2: pairing.G1Generator().Mul(s.authority.in.alpha).Add(params.hb().Mul(r))}}
+	collision := keyOf(&keyParts{sk2: pairing.G1Generator().Mul(s.authority.in().alpha).Add(params.hb().Mul(r))})
 	require.True(t, masterWith(collision, params.hb().Mul(r)), "the test is blind")
 
 	// Names that were special elsewhere, and the shortest ones.
 	for _, u := range []Attribute{{"a", ""}, {"x", "0 0"}, {"x", "0"}, {"x", "1"}, {"h-b", ""}, {"hb", ""}, {"x", "\u0000"}, {"x", dstBase}} {
 		k, err := s.authority.IssueKey(u)
 		require.NoError(t, err)
-		require.False(t, masterWith(k, k.in.sk1[u]), "%v", u)
+		require.False(t, masterWith(k, k.in().sk1[u]), "%v", u)
 		require.False(t, params.hashes.point(u).Equal(params.hb()))
 	}
 	// The input of H_b is empty and no attribute encodes to that; and the domains differ, so that it would not matter.
@@ -149,15 +149,15 @@ func TestKeysDoNotCombine(t *testing.T) {
 
 	u, v := Attribute{Name: "a"}, Attribute{Name: "b"}
 	for name, parts := range map[string]keyParts{
-		"alice with bob's b":            {sk2: alice.in.sk2, sk3: alice.in.sk3},
-		"bob with alice's a":            {sk2: bob.in.sk2, sk3: bob.in.sk3},
-		"alice's sk2, bob's sk3":        {sk2: alice.in.sk2, sk3: bob.in.sk3},
-		"sums of sk2 and sk3":           {sk2: alice.in.sk2.Add(bob.in.sk2), sk3: alice.in.sk3.Add(bob.in.sk3)},
-		"mean of both, with sk2 halved": {sk2: half(alice.in.sk2.Add(bob.in.sk2)), sk3: halfG2(alice.in.sk3.Add(bob.in.sk3))},
+		"alice with bob's b":            {sk2: alice.in().sk2, sk3: alice.in().sk3},
+		"bob with alice's a":            {sk2: bob.in().sk2, sk3: bob.in().sk3},
+		"alice's sk2, bob's sk3":        {sk2: alice.in().sk2, sk3: bob.in().sk3},
+		"sums of sk2 and sk3":           {sk2: alice.in().sk2.Add(bob.in().sk2), sk3: alice.in().sk3.Add(bob.in().sk3)},
+		"mean of both, with sk2 halved": {sk2: half(alice.in().sk2.Add(bob.in().sk2)), sk3: halfG2(alice.in().sk3.Add(bob.in().sk3))},
 	} {
 		parts.params = a.Params()
-		parts.sk1 = map[Attribute]pairing.G1{u: alice.in.sk1[u], v: bob.in.sk1[v]}
-		pool := &Key{&parts}
+		parts.sk1 = map[Attribute]pairing.G1{u: alice.in().sk1[u], v: bob.in().sk1[v]}
+		pool := keyOf(&parts)
 		_, err := pool.decapsulate(ch.h, nil, both)
 		require.ErrorIs(t, err, ErrDecrypt, name)
 		parts.attributes = []Attribute{u, v}
@@ -178,10 +178,10 @@ func TestKeysDoNotCombine(t *testing.T) {
 		return pairing.PairProduct(pairing.Pair{P: sk2, Q: ct1}, pairing.Pair{P: x.Add(y), Q: ct2},
 			pairing.Pair{P: row(0), Q: x3, Inverse: true}, pairing.Pair{P: row(1), Q: y3, Inverse: true}).Equal(ch.d)
 	}
-	w := whole.in
+	w := whole.in()
 	require.True(t, pooled(w.sk1[u], w.sk1[v], w.sk3, w.sk3, w.sk2), "the formula is right for one key")
-	require.False(t, pooled(alice.in.sk1[u], bob.in.sk1[v], alice.in.sk3, bob.in.sk3, alice.in.sk2))
-	require.False(t, pooled(alice.in.sk1[u], bob.in.sk1[v], alice.in.sk3, bob.in.sk3, bob.in.sk2))
+	require.False(t, pooled(alice.in().sk1[u], bob.in().sk1[v], alice.in().sk3, bob.in().sk3, alice.in().sk2))
+	require.False(t, pooled(alice.in().sk1[u], bob.in().sk1[v], alice.in().sk3, bob.in().sk3, bob.in().sk2))
 }
 
 func halfScalar() pairing.Scalar {
@@ -200,7 +200,7 @@ func TestRelabelledKey(t *testing.T) {
 	sealed, err := a.Params().Seal(parsePolicy(t, "role = doctor"), []byte("x"), nil)
 	require.NoError(t, err)
 
-	forged := &Key{&keyParts{params: a.Params(), attributes: []Attribute{doctor}, sk1: map[Attribute]pairing.G1{doctor: k.in.sk1[nurse]}, sk2: k.in.sk2, sk3: k.in.sk3}}
+	forged := keyOf(&keyParts{params: a.Params(), attributes: []Attribute{doctor}, sk1: map[Attribute]pairing.G1{doctor: k.in().sk1[nurse]}, sk2: k.in().sk2, sk3: k.in().sk3})
 	_, err = NewKey(forged.ExposeSecret())
 	require.ErrorIs(t, err, ErrFormat)
 	require.ErrorContains(t, err, "do not belong together")
@@ -210,13 +210,13 @@ func TestRelabelledKey(t *testing.T) {
 
 	// Under another authority's params the fingerprint fits, the components do not.
 	other := generate(t)
-	foreign := *k.in
+	foreign := *k.in()
 	foreign.params = other.Params()
-	_, err = NewKey((&Key{&foreign}).ExposeSecret())
+	_, err = NewKey((keyOf(&foreign)).ExposeSecret())
 	require.ErrorContains(t, err, "do not belong together")
 	sealed, err = other.Params().Seal(parsePolicy(t, "role = nurse"), []byte("x"), nil)
 	require.NoError(t, err)
-	_, err = (&Key{&foreign}).Open(sealed, nil)
+	_, err = (keyOf(&foreign)).Open(sealed, nil)
 	require.ErrorIs(t, err, ErrDecrypt)
 	require.NotErrorAs(t, err, new(*DeniedError))
 }

@@ -15,7 +15,7 @@ const maxAttributes = 1024
 
 // Authority issues keys. Its master secret opens everything that was sealed under its Params. It is immutable, safe for
 // concurrent use and prints as "redacted".
-type Authority struct{ in *master }
+type Authority struct{ hidden **master }
 
 type master struct {
 	alpha  pairing.Scalar
@@ -24,8 +24,11 @@ type master struct {
 
 func newAuthority(alpha pairing.Scalar) *Authority {
 	y := pairing.PairProduct(pairing.Pair{P: pairing.G1Generator(), Q: pairing.G2Generator()}).Exp(alpha) // Y = e(g1,g2)^alpha
-	return &Authority{&master{alpha, newParams(y)}}
+	m := &master{alpha, newParams(y)}
+	return &Authority{&m}
 }
+
+func (a *Authority) in() *master { return *a.hidden }
 
 // GenerateAuthority draws a new master secret. It takes a few milliseconds. The error is always nil now and is there for
 // suites whose generation can fail.
@@ -47,7 +50,7 @@ func NewAuthority(secret []byte) (*Authority, error) {
 		return nil, d.Err()
 	}
 	a := newAuthority(alpha)
-	if subtle.ConstantTimeCompare(fingerprint, a.in.params.fingerprint[:]) != 1 {
+	if subtle.ConstantTimeCompare(fingerprint, a.in().params.fingerprint[:]) != 1 {
 		d.Failf("the master secret does not belong to the fingerprint stored with it: restore it from a copy")
 		return nil, d.Err()
 	}
@@ -58,13 +61,13 @@ func NewAuthority(secret []byte) (*Authority, error) {
 func (a *Authority) ExposeSecret() []byte {
 	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEAuthority, Version: formatVersion, Suite: suiteFABEO})
 	b = wire.AppendBytes(b, nil) // vocabulary, reserved
-	b = append(b, a.in.params.fingerprint[:]...)
-	alpha := a.in.alpha.Bytes()
+	b = append(b, a.in().params.fingerprint[:]...)
+	alpha := a.in().alpha.Bytes()
 	return append(b, alpha[:]...)
 }
 
 // Params returns what everybody who seals needs.
-func (a *Authority) Params() *Params { return a.in.params }
+func (a *Authority) Params() *Params { return a.in().params }
 
 // IssueKey makes a key for a set of 1 to 1,024 different attributes. An attribute that is given twice is refused, because
 // it is more likely a mistake than a wish. The same set gives another key each time, and two keys never combine. Cost: one

@@ -14,15 +14,15 @@ import "github.com/veilchart/veilchart/internal/pairing"
 
 // keyGen makes a key for attributes that are sorted and different.
 func (a *Authority) keyGen(attributes []Attribute) *Key {
-	p := a.in.params
+	p := a.in().params
 	r := pairing.RandomScalar()
 	parts := &keyParts{params: p, attributes: attributes, sk1: make(map[Attribute]pairing.G1, len(attributes))}
 	for _, u := range attributes {
 		parts.sk1[u] = p.hashes.point(u).Mul(r) // sk1[u] = H(u)^r
 	}
-	parts.sk2 = pairing.G1Generator().Mul(a.in.alpha).Add(p.hbTable().Mul(r)) // sk2 = g1^alpha * H_b^r
-	parts.sk3 = p.g2Table().Mul(r)                                            // sk3 = g2^r
-	return &Key{parts}
+	parts.sk2 = pairing.G1Generator().Mul(a.in().alpha).Add(p.hbTable().Mul(r)) // sk2 = g1^alpha * H_b^r
+	parts.sk3 = p.g2Table().Mul(r)                                              // sk3 = g2^r
+	return keyOf(parts)
 }
 
 // encSize is the length of ct1, ct2 and ct3 for the policy.
@@ -80,13 +80,13 @@ func (k *Key) decrypt(policy *Policy, enc []byte, sel []selected) (pairing.GT, e
 			return pairing.GT{}, err
 		}
 		right = right.Add(c.coeff.mul(ct3i))
-		sk1 := c.coeff.mul(k.in.sk1[row.attr])
+		sk1 := c.coeff.mul(k.in().sk1[row.attr])
 		if used[row.rho] {
 			sk1 = sk1.Add(left[row.rho])
 		}
 		left[row.rho], used[row.rho] = sk1, true
 	}
-	factors := []pairing.Pair{{P: k.in.sk2, Q: ct1}, {P: right, Q: k.in.sk3, Inverse: true}}
+	factors := []pairing.Pair{{P: k.in().sk2, Q: ct1}, {P: right, Q: k.in().sk3, Inverse: true}}
 	for j := 1; j < len(left); j++ {
 		if !used[j] {
 			continue

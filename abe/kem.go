@@ -58,7 +58,7 @@ func (k *Key) decapsulate(h *header, companion []byte, sel []selected) (K [keySi
 	for i := range sigma {
 		sigma[i] ^= h.c0[i]
 	}
-	enc, _ := k.in.params.encrypt(h.Policy, coins{xof(labelCoins, sigma[:], h.pre)})
+	enc, _ := k.in().params.encrypt(h.Policy, coins{xof(labelCoins, sigma[:], h.pre)})
 	if subtle.ConstantTimeCompare(enc, h.enc) != 1 {
 		return K, ErrDecrypt
 	}

@@ -14,7 +14,7 @@ const maxEncodedAttribute = 2 + 4 + maxName + 4 + maxValue
 
 // Key is a user's key for a set of attributes: it opens what was sealed under a policy that the set satisfies. Key is
 // immutable, safe for concurrent use and prints as "redacted".
-type Key struct{ in *keyParts }
+type Key struct{ hidden **keyParts }
 
 type keyParts struct {
 	params     *Params
@@ -24,30 +24,34 @@ type keyParts struct {
 	sk3        pairing.G2
 }
 
+func keyOf(parts *keyParts) *Key { return &Key{&parts} }
+
+func (k *Key) in() *keyParts { return *k.hidden }
+
 func compareAttributes(a, b Attribute) int { return bytes.Compare(a.encode(), b.encode()) }
 
 // Params returns the params of the authority that issued the key. They came with the key: compare the fingerprint with the
 // one you know.
-func (k *Key) Params() *Params { return k.in.params }
+func (k *Key) Params() *Params { return k.in().params }
 
 // Attributes returns the attributes, sorted, a copy.
-func (k *Key) Attributes() []Attribute { return slices.Clone(k.in.attributes) }
+func (k *Key) Attributes() []Attribute { return slices.Clone(k.in().attributes) }
 
-func (k *Key) has(u Attribute) bool { _, ok := k.in.sk1[u]; return ok }
+func (k *Key) has(u Attribute) bool { _, ok := k.in().sk1[u]; return ok }
 
 // ExposeSecret returns the canonical encoding with the key in the clear, 760 bytes and about 70 for each attribute. Encrypt
 // it before it is stored. docs/spec/abe.md section 7.
 func (k *Key) ExposeSecret() []byte {
 	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEKey, Version: formatVersion, Suite: suiteFABEO})
-	b = wire.AppendBytes(b, k.in.params.encoding)
+	b = wire.AppendBytes(b, k.in().params.encoding)
 	b = wire.AppendBytes(b, nil) // window, reserved
-	b = append(b, 0, 0, byte(len(k.in.attributes)>>8), byte(len(k.in.attributes)))
-	for _, u := range k.in.attributes {
+	b = append(b, 0, 0, byte(len(k.in().attributes)>>8), byte(len(k.in().attributes)))
+	for _, u := range k.in().attributes {
 		b = wire.AppendBytes(b, u.encode())
-		sk1 := k.in.sk1[u].Bytes()
+		sk1 := k.in().sk1[u].Bytes()
 		b = append(b, sk1[:]...)
 	}
-	sk2, sk3 := k.in.sk2.Bytes(), k.in.sk3.Bytes()
+	sk2, sk3 := k.in().sk2.Bytes(), k.in().sk3.Bytes()
 	return append(append(b, sk2[:]...), sk3[:]...)
 }
 
@@ -98,7 +102,7 @@ func NewKey(secret []byte) (*Key, error) {
 		return nil, err
 	}
 	parts.params = params
-	k := &Key{parts}
+	k := keyOf(parts)
 	if !k.consistent() {
 		d.Failf("the components of the key do not belong together: get the key from a copy or issued again")
 		return nil, d.Err()
@@ -110,18 +114,18 @@ func NewKey(secret []byte) (*Key, error) {
 // as one, each of the latter to the power of a fresh random 128-bit delta[u]; all points are in the groups of prime order
 // by decoding, so that a wrong key passes with probability 2^-128 at most (Bellare, Garay and Rabin, Eurocrypt 1998).
 func (k *Key) consistent() bool {
-	left, right := k.in.sk2, k.in.params.hb()
-	for _, u := range k.in.attributes {
+	left, right := k.in().sk2, k.in().params.hb()
+	for _, u := range k.in().attributes {
 		var wide [pairing.WideSize]byte
 		rand.Read(wide[pairing.WideSize-16:])
 		delta := pairing.ReduceWide(&wide)
-		left = left.Add(k.in.sk1[u].Mul(delta))
-		right = right.Add(k.in.params.hashes.point(u).Mul(delta))
+		left = left.Add(k.in().sk1[u].Mul(delta))
+		right = right.Add(k.in().params.hashes.point(u).Mul(delta))
 	}
 	return pairing.PairProduct(
 		pairing.Pair{P: left, Q: pairing.G2Generator()},
-		pairing.Pair{P: right, Q: k.in.sk3, Inverse: true},
-	).Equal(k.in.params.y)
+		pairing.Pair{P: right, Q: k.in().sk3, Inverse: true},
+	).Equal(k.in().params.y)
 }
 
 // decodeAttribute reads what Attribute.encode wrote.

@@ -122,20 +122,26 @@ func TestNewKeyRefuses(t *testing.T) {
 		b    []byte
 		want string
 	}{
-		"another kind":      {a.Params().Bytes(), "abe public parameters"},
-		"no attributes":     {with(func(b []byte) { b[first-1] = 0 }), "at least one"},
-		"too many":          {with(func(b []byte) { b[first-4] = 1 }), "limit"},
-		"window":            {with(func(b []byte) { b[first-5] = 1 }), "limit"},
-		"not sorted":        {with(func(b []byte) { copy(b[first:], good[first+each:first+2*each]); copy(b[first+each:], good[first:first+each]) }), "sorted"},
+		"another kind":  {a.Params().Bytes(), "abe public parameters"},
+		"no attributes": {with(func(b []byte) { b[first-1] = 0 }), "at least one"},
+		"too many":      {with(func(b []byte) { b[first-4] = 1 }), "limit"},
+		"window":        {with(func(b []byte) { b[first-5] = 1 }), "limit"},
+		"not sorted": {with(func(b []byte) {
+			copy(b[first:], good[first+each:first+2*each])
+			copy(b[first+each:], good[first:first+each])
+		}), "sorted"},
 		"twice":             {with(func(b []byte) { copy(b[first+each:], good[first:first+each]) }), "sorted"},
 		"attribute version": {with(func(b []byte) { b[first+4] = 2 }), "version 2"},
 		"attribute type":    {with(func(b []byte) { b[first+5] = 9 }), "type 9"},
 		"attribute name":    {with(func(b []byte) { b[first+10] = 'A' }), "lower case"},
-		"swapped sk1":       {with(func(b []byte) { copy(b[first+11:first+each], good[first+each+11:]); copy(b[first+each+11:], good[first+11:first+each]) }), "together"},
-		"identity as sk1":   {with(func(b []byte) { clear(b[first+11 : first+each]); b[first+11] = 0xc0 }), "damaged"},
-		"identity as sk2":   {with(func(b []byte) { clear(b[first+2*each : first+2*each+48]); b[first+2*each] = 0xc0 }), "damaged"},
-		"identity as sk3":   {with(func(b []byte) { clear(b[first+2*each+48:]); b[first+2*each+48] = 0xc0 }), "damaged"},
-		"damaged params":    {with(func(b []byte) { b[200] ^= 1 }), "Y is damaged"},
+		"swapped sk1": {with(func(b []byte) {
+			copy(b[first+11:first+each], good[first+each+11:])
+			copy(b[first+each+11:], good[first+11:first+each])
+		}), "together"},
+		"identity as sk1": {with(func(b []byte) { clear(b[first+11 : first+each]); b[first+11] = 0xc0 }), "damaged"},
+		"identity as sk2": {with(func(b []byte) { clear(b[first+2*each : first+2*each+48]); b[first+2*each] = 0xc0 }), "damaged"},
+		"identity as sk3": {with(func(b []byte) { clear(b[first+2*each+48:]); b[first+2*each+48] = 0xc0 }), "damaged"},
+		"damaged params":  {with(func(b []byte) { b[200] ^= 1 }), "Y is damaged"},
 	} {
 		_, err := NewKey(c.b)
 		require.ErrorIs(t, err, ErrFormat, name)
@@ -176,10 +182,10 @@ func TestConsistentFindsEachWrongComponent(t *testing.T) {
 		"sk1 and sk1, cancelling": func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1); p.sk1[v] = p.sk1[v].Add(g1.Neg()) },
 		"sk1 and sk2, cancelling": func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1); p.sk2 = p.sk2.Add(g1.Neg()) },
 	} {
-		parts := *k.in
-		parts.sk1 = map[Attribute]pairing.G1{u: k.in.sk1[u], v: k.in.sk1[v]}
+		parts := *k.in()
+		parts.sk1 = map[Attribute]pairing.G1{u: k.in().sk1[u], v: k.in().sk1[v]}
 		change(&parts)
-		require.False(t, (&Key{&parts}).consistent(), name)
+		require.False(t, (keyOf(&parts)).consistent(), name)
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"log/slog"
 )
 
-// Secrets print as one word under every verb, in logs and in JSON; ExposeSecret is the one way out. Key and Authority keep
-// their parts behind a pointer, so that a struct of the caller's with one of them in an unexported field, where fmt cannot
-// call methods, prints an address at most.
+// Secrets print as one word under every verb, in logs and in JSON; ExposeSecret is the one way out. In an unexported field of a
+// caller's struct fmt cannot call methods and prints what it sees. So Key and Authority keep their parts behind a pointer to
+// a pointer, of which fmt prints an address; it would follow a single one under verbs that do not fit pointers.
 
 const redacted = "redacted"
 

@@ -152,7 +152,7 @@ func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
 
 // openHeader makes the friendly checks and then does the mathematics.
 func (k *Key) openHeader(h *header, companion []byte) (payloadKey [keySize]byte, err error) {
-	if h.Params != k.in.params.fingerprint {
+	if h.Params != k.in().params.fingerprint {
 		return payloadKey, &DeniedError{Kind: DeniedAuthority}
 	}
 	if h.NeedsCompanion && companion == nil {
@@ -163,7 +163,7 @@ func (k *Key) openHeader(h *header, companion []byte) (payloadKey [keySize]byte,
 	}
 	sel, ok := h.Policy.satisfy(k.has)
 	if !ok {
-		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, k.in.attributes)}
+		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, k.in().attributes)}
 	}
 	K, err := k.decapsulate(h, companion, sel)
 	if err != nil {

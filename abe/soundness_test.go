@@ -165,7 +165,7 @@ func withRows(p *Policy, b []pairing.Scalar, k *Key, substitute func(Attribute) 
 		if b[i].IsZero() {
 			continue
 		}
-		sk1, ok := k.in.sk1[r.attr]
+		sk1, ok := k.in().sk1[r.attr]
 		if !ok {
 			sk1, ok = substitute(r.attr)
 		}
@@ -229,20 +229,20 @@ func (s *sampler) challenge(t testing.TB, policy *Policy) *challenge {
 func (s *sampler) check(t testing.TB, rng *rand.Rand, ch *challenge, k *Key, holds bool) {
 	p := ch.policy
 	sel, ok := p.satisfy(k.has)
-	require.Equal(t, holds, ok, "%v with %v: evaluator against satisfy", p, k.in.attributes)
+	require.Equal(t, holds, ok, "%v with %v: evaluator against satisfy", p, k.in().attributes)
 
 	b, solvable := attack(rng, p, k.has)
-	require.Equal(t, holds, solvable, "%v with %v: evaluator against the attacker's linear system", p, k.in.attributes)
+	require.Equal(t, holds, solvable, "%v with %v: evaluator against the attacker's linear system", p, k.in().attributes)
 	if holds {
 		K, err := k.decapsulate(ch.h, nil, sel)
-		require.NoError(t, err, "%v with %v", p, k.in.attributes)
+		require.NoError(t, err, "%v with %v", p, k.in().attributes)
 		require.Equal(t, ch.K, K)
 		weights := make([]pairing.Scalar, len(b))
 		for i := range b {
 			weights[i] = publicScalar(b[i])
 		}
-		require.True(t, withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in.sk2, k.in.sk3).Equal(ch.d),
-			"%v with %v: any solution of the system opens", p, k.in.attributes)
+		require.True(t, withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in().sk2, k.in().sk3).Equal(ch.d),
+			"%v with %v: any solution of the system opens", p, k.in().attributes)
 		// One coefficient off: nothing opens.
 		wrong := slices.Clone(sel)
 		wrong[rng.IntN(len(wrong))].coeff = newCoefficient(new(big.Int).SetUint64(rng.Uint64() | 2))
@@ -263,27 +263,27 @@ func (s *sampler) check(t testing.TB, rng *rand.Rand, ch *challenge, k *Key, hol
 	for _, c := range best {
 		weights[c.row] = c.coeff.scalar()
 	}
-	require.False(t, withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in.sk2, k.in.sk3).Equal(ch.d), "%v with %v opened", p, k.in.attributes)
-	other := k.in.sk2
-	if n := len(k.in.attributes); n > 0 {
-		other = k.in.sk1[k.in.attributes[rng.IntN(n)]]
+	require.False(t, withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in().sk2, k.in().sk3).Equal(ch.d), "%v with %v opened", p, k.in().attributes)
+	other := k.in().sk2
+	if n := len(k.in().attributes); n > 0 {
+		other = k.in().sk1[k.in().attributes[rng.IntN(n)]]
 	}
 	forged := relabelled(k, p, other)
 	_, err := forged.decapsulate(ch.h, nil, best)
-	require.ErrorIs(t, err, ErrDecrypt, "%v with %v opened", p, k.in.attributes)
+	require.ErrorIs(t, err, ErrDecrypt, "%v with %v opened", p, k.in().attributes)
 }
 
 // relabelled is k with other for every attribute of the policy that it lacks.
 func relabelled(k *Key, p *Policy, other pairing.G1) *Key {
-	parts := *k.in
+	parts := *k.in()
 	parts.sk1 = map[Attribute]pairing.G1{}
 	for _, r := range p.rows() {
 		parts.sk1[r.attr] = other
 	}
-	for u, sk1 := range k.in.sk1 {
+	for u, sk1 := range k.in().sk1 {
 		parts.sk1[u] = sk1
 	}
-	return &Key{&parts}
+	return keyOf(&parts)
 }
 
 // eachOnAllCores runs f for 0 to n-1, in as many parallel subtests as there are cores.

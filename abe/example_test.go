@@ -1,0 +1,140 @@
+package abe_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"strings"
+
+	"github.com/veilchart/veilchart/abe"
+)
+
+func Example() {
+	authority, err := abe.GenerateAuthority()
+	if err != nil {
+		log.Fatal(err)
+	}
+	doctor, err := authority.IssueKey(abe.Attribute{Name: "role", Value: "doctor"}, abe.Attribute{Name: "dept", Value: "cardiology"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := abe.ParsePolicy(`role = doctor and (dept = cardiology or dept = "intensive care")`)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sealed, err := authority.Params().Seal(policy, []byte("blood pressure 120/80"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	plaintext, err := doctor.Open(sealed, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", plaintext)
+	// Output: blood pressure 120/80
+}
+
+func ExampleDeniedError() {
+	authority, err := abe.GenerateAuthority()
+	if err != nil {
+		log.Fatal(err)
+	}
+	clerk, err := authority.IssueKey(abe.Attribute{Name: "role", Value: "clerk"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := abe.ParsePolicy("role = doctor and on-call")
+	if err != nil {
+		log.Fatal(err)
+	}
+	sealed, err := authority.Params().Seal(policy, []byte("x"), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = clerk.Open(sealed, nil)
+	var denied *abe.DeniedError
+	if errors.As(err, &denied) {
+		fmt.Println(denied.Explanation)
+	}
+	fmt.Println(errors.Is(err, abe.ErrDecrypt))
+	// Output:
+	// refused: needs role = doctor and on-call; you have role = clerk
+	// true
+}
+
+// The records of one patient under one policy share an encapsulation. With a companion key, destroying that key makes all of
+// them unreadable.
+func ExampleParams_SealMany() {
+	authority, err := abe.GenerateAuthority()
+	if err != nil {
+		log.Fatal(err)
+	}
+	nurse, err := authority.IssueKey(abe.Attribute{Name: "role", Value: "nurse"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := abe.ParsePolicy("role = nurse or role = doctor")
+	if err != nil {
+		log.Fatal(err)
+	}
+	patientKey := bytes.Repeat([]byte{1}, 32) // from a key service in real life
+	sealed, err := authority.Params().SealMany(policy, []abe.Record{
+		{ID: "obs-1", Plaintext: []byte("36.9"), AssociatedData: []byte("patient 17, obs-1")},
+		{ID: "obs-2", Plaintext: []byte("37.2"), AssociatedData: []byte("patient 17, obs-2")},
+	}, patientKey)
+	if err != nil {
+		log.Fatal(err)
+	}
+	header, err := abe.Inspect(sealed[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(header.RecordID, "needs a companion:", header.NeedsCompanion)
+	plaintext, err := nurse.Open(sealed[1], &abe.Options{AssociatedData: []byte("patient 17, obs-2"), Companion: patientKey})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", plaintext)
+	// Output:
+	// obs-2 needs a companion: true
+	// 37.2
+}
+
+func ExampleParams_Encrypt() {
+	authority, err := abe.GenerateAuthority()
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := authority.IssueKey(abe.Attribute{Name: "radiology"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := abe.ParsePolicy("radiology")
+	if err != nil {
+		log.Fatal(err)
+	}
+	var object bytes.Buffer
+	w, err := authority.Params().Encrypt(&object, policy, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := io.Copy(w, strings.NewReader("a large image")); err != nil {
+		log.Fatal(err)
+	}
+	if err := w.Close(); err != nil { // completes the object
+		log.Fatal(err)
+	}
+
+	r, err := key.Decrypt(&object, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	image, err := io.ReadAll(r) // complete only without an error
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", image)
+	// Output: a large image
+}

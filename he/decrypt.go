@@ -44,11 +44,12 @@ func (k *Key) Decrypt(p *Plan, a *Answer) (*UnreleasedResult, error) {
 			r.count += m
 			r.buckets = append(r.buckets, m)
 		}
-		if part != partValue && r.count > p.chosen {
+		if r.count > p.chosen {
 			return nil, ErrDecrypt
 		}
 	}
-	if r.sum > r.count*p.schema.width() {
+	// No overflow where there is a sum: rows * range < T/2 was proved.
+	if r.sum > 0 && r.sum > r.count*p.schema.width() {
 		return nil, ErrDecrypt
 	}
 	return &UnreleasedResult{r}, nil

@@ -34,7 +34,7 @@ func TestAnswersOver65536RowsAreExact(t *testing.T) {
 		"rows beyond the column": NewRowSet(n, n+5000, 1<<32-1),
 		"even rows":              NewRowSet(even...),
 		"a tenth":                randomSet(rng, n/10, n),
-		"two whole blocks":       NewRowSet(all[4096:3*4096]...),
+		"two whole blocks":       NewRowSet(all[4096 : 3*4096]...),
 		"whole blocks and some":  NewRowSet(all[100 : 5*4096+7]...),
 	}
 	for name, set := range sets {

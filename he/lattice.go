@@ -9,7 +9,7 @@ import (
 )
 
 // lattice is the adapter: the only file that knows lattigo, and only its ring arithmetic (number-theoretic transform,
-// Montgomery products). Encodings, samplers, parameters and their checks are this package's own; docs/decisions/0010 says
+// Montgomery products). Encodings, samplers, parameters and their checks are this package's own; docs/decisions/0001 says
 // why. A lattice is immutable but for tables built once, and safe for concurrent use.
 //
 // The formats do not depend on lattigo's choice of a root of unity or of an order of the transform: everything that is

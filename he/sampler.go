@@ -13,7 +13,7 @@ const (
 	seedSize = 32
 
 	// errorBound is eta: an error is the difference of the weights of eta and eta uniform bits, hence |e| <= eta always and
-	// its variance is eta/2 = 10.5, a standard deviation of 3.24. docs/decisions/0010 says why not lattigo's Gaussian.
+	// its variance is eta/2 = 10.5, a standard deviation of 3.24. docs/decisions/0001 says why not lattigo's Gaussian.
 	errorBound = 21
 )
 

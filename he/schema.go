@@ -24,14 +24,15 @@ const (
 	maxName    = 64
 	maxScale   = 1_000_000_000
 	maxBuckets = 64
-	maxSteps   = 1 << 40 // |Min*Scale| and |Max*Scale|
+	maxSteps   = 1 << 40          // |Min*Scale| and |Max*Scale|
+	maxWidth   = 0xfffffdc001 / 2 // (Max-Min)*Scale: T/2 rounded down, so that x' is a message and one row can be summed
 )
 
 // ColumnSchema declares a numeric column. Stored is x' = clamp(round(x*Scale)) - Min*Scale, a whole number from 0 to
 // (Max-Min)*Scale, besides a presence bit; both are 0 for a row that has no value. The schema is public: it is in the file.
 type ColumnSchema struct {
 	Name       string     // 1 to 64 printable ASCII characters
-	Min, Max   float64    // bounds in natural units, whole multiples of 1/Scale, Min < Max, at most 2^40 steps from 0
+	Min, Max   float64    // bounds in natural units, whole multiples of 1/Scale, Min < Max, at most 2^40 steps from 0 and 2^39 apart
 	Scale      uint32     // steps a unit, 1 to 10^9: 10 keeps one decimal
 	Edges      []float64  // bucket edges for Histogram or none: ascending, from Min to Max, whole multiples of 1/Scale, at most 65
 	OutOfRange OutOfRange // Clamp unless said otherwise
@@ -89,6 +90,8 @@ func (s schema) check() error {
 		return fmt.Errorf("scale is %d: use 1 to %d", s.scale, maxScale)
 	case s.lo < -maxSteps || s.hi > maxSteps || s.lo >= s.hi:
 		return fmt.Errorf("bounds are %d and %d steps: Min must be below Max, both within 2^40 steps of 0", s.lo, s.hi)
+	case s.hi-s.lo > maxWidth:
+		return fmt.Errorf("the range is %d steps: at most T/2 = %d fit; use a smaller range or scale", s.hi-s.lo, int64(maxWidth))
 	case s.policy > RefuseOutOfRange:
 		return fmt.Errorf("policy for values out of range is %d: use Clamp, DropOutOfRange or RefuseOutOfRange", s.policy)
 	}

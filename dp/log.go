@@ -15,6 +15,9 @@ import (
 
 // exclusive runs f as the only user of the file, after reading what other processes have added.
 func (l *Ledger) exclusive(ctx context.Context, f func() error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	select {
 	case <-l.turn:
 	case <-ctx.Done():
@@ -60,13 +63,7 @@ func (l *Ledger) load(ctx context.Context, key []byte, anchor Head) (err error) 
 	}
 	l.state = newState(sha256.Sum256(header))
 	l.size = headerSize
-	if err := l.refresh(anchor); err != nil {
-		return err
-	}
-	if l.next == 0 {
-		return l.damaged(l.size, "it has no opening record")
-	}
-	return nil
+	return l.refresh(anchor)
 }
 
 func (l *Ledger) damaged(at int64, what string) error {
@@ -94,13 +91,10 @@ func (l *Ledger) refresh(anchor Head) error {
 		return err
 	}
 	rest := bufio.NewReaderSize(io.NewSectionReader(l.file, l.size, size-l.size), 64<<10)
+	torn := false
 	for l.size < size {
 		b, err := l.readRecord(rest, size-l.size)
-		if errors.Is(err, errTorn) {
-			// Nobody has acted on it: a record is acted on only after its fsync.
-			if err := l.file.Truncate(l.size); err != nil {
-				return fmt.Errorf("dp: %s: removing a record that was cut short by a crash: %w", l.path, err)
-			}
+		if torn = errors.Is(err, errTorn); torn {
 			break
 		}
 		if err != nil {
@@ -114,6 +108,15 @@ func (l *Ledger) refresh(anchor Head) error {
 	}
 	if anchor != (Head{}) && l.next <= anchor.Seq {
 		return l.behind(anchor)
+	}
+	if l.next == 0 {
+		return l.damaged(l.size, "it has no opening record")
+	}
+	if torn {
+		// Nobody has acted on it: a record is acted on only after its fsync.
+		if err := l.file.Truncate(l.size); err != nil {
+			return fmt.Errorf("dp: %s: removing a record that was cut short by a crash: %w", l.path, err)
+		}
 	}
 	l.publish()
 	return nil

@@ -171,28 +171,26 @@ func (d *Dir) readSegment(ctx context.Context, partition ID, runs []Run, which [
 }
 
 // WriteSegment implements Store.
-func (d *Dir) WriteSegment(ctx context.Context, partition, segment ID, pages iter.Seq2[[]byte, error]) (err error) {
+func (d *Dir) WriteSegment(ctx context.Context, partition, segment ID, pages iter.Seq2[[]byte, error]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	path := d.SegmentPath(partition, segment)
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("sse: %s: %w: take a new ID", path, ErrExists)
+	if err := checkFree(path); err != nil {
+		return err
 	}
 	f, err := d.begin(ctx, partition)
 	if err != nil {
 		return err
 	}
-	tmp := f.Name()
-	open := true
-	defer func() {
-		if err == nil {
-			return
-		}
+	tmp, open, kept := f.Name(), true, false
+	defer func() { // also when pages panics
 		if open {
 			_ = f.Close()
 		}
-		_ = d.disk.remove(tmp) // what stays is swept
+		if !kept {
+			_ = d.disk.remove(tmp) // what stays is swept
+		}
 	}()
 	if err := d.writePages(ctx, f, partition, segment, pages); err != nil {
 		return err
@@ -208,15 +206,27 @@ func (d *Dir) WriteSegment(ctx context.Context, partition, segment ID, pages ite
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("sse: segment: %w", err)
 	}
-	if _, err := os.Lstat(path); err == nil {
-		return fmt.Errorf("sse: %s: %w: take a new ID", path, ErrExists)
+	if err := checkFree(path); err != nil {
+		return err
 	}
 	if err := d.disk.rename(tmp, path); err != nil {
 		return fmt.Errorf("sse: segment: %w", err)
 	}
+	kept = true
 	if err := d.disk.syncDir(filepath.Dir(path)); err != nil {
 		_ = d.disk.remove(path) // nobody knows of it yet
 		return fmt.Errorf("sse: segment %s: %w", path, err)
+	}
+	return nil
+}
+
+func checkFree(path string) error {
+	_, err := os.Lstat(path)
+	if err == nil {
+		return fmt.Errorf("sse: %s: %w: take a new ID", path, ErrExists)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sse: segment: %w", err)
 	}
 	return nil
 }
@@ -284,7 +294,7 @@ func (d *Dir) begin(ctx context.Context, partition ID) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sse: segment: %w", err)
 	}
-	if ok, err := tryLockFile(f); err != nil || !ok {
+	if err := lockFile(f); err != nil { // free, as nobody else knows its name
 		_ = f.Close()
 		_ = d.disk.remove(f.Name())
 		return nil, fmt.Errorf("sse: %s cannot be locked: the file system must have locks between processes: %w", f.Name(), err)

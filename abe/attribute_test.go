@@ -111,6 +111,7 @@ func TestInvalidAttributes(t *testing.T) {
 		b, err := ParseAttribute(c.a.String())
 		assert.Error(t, err, "%q is read as %v", c.a.String(), b)
 	}
+	assert.Equal(t, `role = "\u{301}e"`, Attribute{"role", "\u0301e"}.String(), "the mark does not sit on the quote")
 	assert.NoError(t, Attribute{strings.Repeat("a", 64), strings.Repeat("b", 256)}.validate())
 }
 

@@ -10,11 +10,12 @@ import (
 // Explanation says why attributes satisfy a policy or not.
 type Explanation struct {
 	Granted bool // whether the attributes satisfy the policy
-	// Used are attributes that satisfy the policy, in its order, each once, as few leaves of it as possible. It is empty if
+	// Used are attributes that satisfy the policy, in its order, each once; none of them could be left out. It is empty if
 	// access is refused.
 	Used []Attribute
-	// Missing are attributes that would be enough together with those held, in the order of the policy, each once. They
-	// satisfy as few further leaves as possible; there may be other sets as small. It is empty if access is granted.
+	// Missing are attributes that would be enough together with those held, in the order of the policy, each once; none of
+	// them could be left out. No set is smaller if no attribute occurs twice in the policy; otherwise one may be, since to
+	// find the smallest is NP-hard. It is empty if access is granted.
 	Missing []Attribute
 
 	text string
@@ -27,7 +28,7 @@ func (e Explanation) String() string { return e.text }
 
 // Explain says in plain words why a reader with these attributes may open what is sealed under p, or what is missing. It
 // decides nothing: the mathematics of the key does. It takes what the reader claims to hold and needs no key. Cost: linear
-// in the leaves and the attributes, but for sorting.
+// in the attributes, at most quadratic in the leaves.
 func Explain(p *Policy, attributes []Attribute) Explanation {
 	held := make(map[Attribute]bool, len(attributes))
 	for _, a := range attributes {
@@ -35,7 +36,7 @@ func Explain(p *Policy, attributes []Attribute) Explanation {
 	}
 	leaves := p.held(func(a Attribute) bool { return held[a] })
 	if best, ok := p.root.choose(func(leaf int) bool { return leaves[leaf] }); ok {
-		e := Explanation{Granted: true, Used: p.collect(best)}
+		e := Explanation{Granted: true, Used: p.collect(best, make([]bool, len(p.attrs)))}
 		verb := " are enough"
 		if len(e.Used) == 1 {
 			verb = " is enough"
@@ -45,7 +46,7 @@ func Explain(p *Policy, attributes []Attribute) Explanation {
 	}
 	lack := p.root.lack(leaves)
 	nearest, _ := lack.choose(func(int) bool { return true })
-	e := Explanation{Missing: p.collect(nearest)}
+	e := Explanation{Missing: p.collect(nearest, leaves)}
 	sentence, nested := lack.sentence(p.attrs)
 	e.text = "refused: needs " + sentence
 	if nested {
@@ -78,19 +79,34 @@ func (n *node) lack(held []bool) *node {
 	return gate(k, kids)
 }
 
-// collect returns the attributes of the leaves of c, each once, in the order of the policy.
-func (p *Policy) collect(c choice) []Attribute {
-	var attrs []Attribute
+// collect returns the attributes of the leaves of c, each once, in the order of the policy, less those that are not needed
+// beside the others and the leaves given: an attribute that occurs again may do for a leaf that another was chosen for.
+func (p *Policy) collect(c choice, given []bool) []Attribute {
+	chosen := make([]bool, p.names)
 	var walk func(choice)
 	walk = func(c choice) {
-		if a := c.node; a.isLeaf() && !slices.Contains(attrs, p.attrs[a.leaf]) {
-			attrs = append(attrs, p.attrs[a.leaf])
+		if c.node.isLeaf() {
+			chosen[p.ids[c.node.leaf]] = true
 		}
 		for _, kid := range c.kids {
 			walk(kid)
 		}
 	}
 	walk(c)
+	for id := range slices.Backward(chosen) {
+		if chosen[id] {
+			chosen[id] = false
+			_, enough := p.root.choose(func(leaf int) bool { return given[leaf] || chosen[p.ids[leaf]] })
+			chosen[id] = !enough
+		}
+	}
+	var attrs []Attribute
+	for leaf, id := range p.ids {
+		if chosen[id] {
+			attrs = append(attrs, p.attrs[leaf])
+			chosen[id] = false
+		}
+	}
 	return attrs
 }
 

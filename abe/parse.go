@@ -102,7 +102,7 @@ func (p *parser) mixed(kids []*node, operator string) error {
 	}
 	all := abbreviate(string((&node{k: k, kids: kids}).append(nil, p.attrs)))
 	last := abbreviate(string(kids[len(kids)-1].append(nil, p.attrs)))
-	return p.unexpected(fmt.Sprintf("%q or the end", operator), fmt.Sprintf(`"and" and "or" cannot be mixed without parentheses: write (%s) %s ... or write ... %s (%s %s ...)`,
+	return p.unexpected(fmt.Sprintf("%q or the end", operator), fmt.Sprintf(`"and" and "or" cannot be mixed without parentheses: write one of [(%s) %s ...] and [... %s (%s %s ...)]`,
 		all, p.tok.text, operator, last, p.tok.text))
 }
 

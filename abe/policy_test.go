@@ -69,9 +69,9 @@ func TestSyntaxErrors(t *testing.T) {
 		{"age = 18", 6, `numbers and dates come with a later version of the language; as text write "18" in double quotes`},
 		{"since = 2024-01-01", 8, `write "2024-01-01" in double quotes`},
 		{"t = -5", 4, `write "-5" in double quotes`},
-		{"a and b or c", 8, `write (a and b) or ... or write ... and (b or ...)`},
-		{"a or (b and c or d)", 14, `write (b and c) or ... or write ... and (c or ...)`},
-		{"a or b and c", 7, `write (a or b) and ... or write ... or (b and ...)`},
+		{"a and b or c", 8, `write one of [(a and b) or ...] and [... and (b or ...)]`},
+		{"a or (b and c or d)", 14, `write one of [(b and c) or ...] and [... and (c or ...)]`},
+		{"a or b and c", 7, `write one of [(a or b) and ...] and [... or (b and ...)]`},
 		{"2 of (a, b or c and d)", 16, `(b or c) and ...`},
 		{"a b", 2, `expected "and", "or" or the end, found "b"`},
 		{"a)", 1, "never opened"},
@@ -180,6 +180,13 @@ func TestCanonicalFormWithinLimit(t *testing.T) {
 			require.Len(t, p.String(), 21*(n+1)-4)
 		} else {
 			require.ErrorContains(t, err, "at most 4096")
+		}
+	}
+	for n, want := range map[int]bool{18: true, 19: false} { // 194 times 21 bytes, "n = " and n bytes
+		p, err := ParsePolicy(strings.Join(leaves[:194], " or ") + " or " + "n=" + strings.Repeat("x", n))
+		assert.Equal(t, want, err == nil, "%v", err)
+		if err == nil {
+			assert.Len(t, p.String(), 4096)
 		}
 	}
 }

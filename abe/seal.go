@@ -155,15 +155,15 @@ func (k *Key) openHeader(h *header, companion []byte) (payloadKey [keySize]byte,
 	if h.Params != k.in().params.fingerprint {
 		return payloadKey, &DeniedError{Kind: DeniedAuthority}
 	}
+	sel, ok := h.Policy.satisfy(k.has)
+	if !ok {
+		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, k.in().attributes)}
+	}
 	if h.NeedsCompanion && companion == nil {
 		return payloadKey, &DeniedError{Kind: DeniedCompanion}
 	}
 	if !h.NeedsCompanion && companion != nil {
 		return payloadKey, &DeniedError{Kind: DeniedNoCompanion}
-	}
-	sel, ok := h.Policy.satisfy(k.has)
-	if !ok {
-		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, k.in().attributes)}
 	}
 	K, err := k.decapsulate(h, companion, sel)
 	if err != nil {

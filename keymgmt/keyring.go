@@ -89,6 +89,10 @@ func (r *Keyring) create(ctx context.Context) (*Keyring, error) {
 	if err := r.audit(ctx, "create", "", 0, nil); err != nil {
 		return nil, err
 	}
+	marker := filepath.Join(filepath.Dir(r.files.Root), ".nobackup")
+	if err := os.WriteFile(marker, nil, 0o600); err != nil {
+		return nil, fmt.Errorf("keymgmt: %w", err)
+	}
 
 	var id ringID
 	rand.Read(id[:])
@@ -117,10 +121,6 @@ func (r *Keyring) create(ctx context.Context) (*Keyring, error) {
 	root.state = rootSettled
 	if err := r.writeRoot(root, false); err != nil {
 		return nil, err
-	}
-	marker := filepath.Join(filepath.Dir(r.files.Root), ".nobackup")
-	if err := os.WriteFile(marker, nil, 0o600); err != nil {
-		return nil, fmt.Errorf("keymgmt: %w", err)
 	}
 	r.adopt(t, b)
 	return r, nil

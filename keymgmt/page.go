@@ -93,8 +93,8 @@ func pageData(ring ringID, number uint64, fileHeader []byte) []byte {
 	return wire.AppendBytes(b, fileHeader)
 }
 
-// encode is the plaintext of the page. All children must be sealed.
-func (p *page) encode() []byte {
+// encode is the plaintext of the page, with what it says of its children.
+func (p *page) encode(kids []child) []byte {
 	b := []byte{p.kind}
 	if p.kind == pageLeaf {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(p.entries)))
@@ -107,14 +107,13 @@ func (p *page) encode() []byte {
 		}
 		return b
 	}
-	b = binary.BigEndian.AppendUint32(b, uint32(len(p.kids)))
-	for i, kid := range p.kids {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(kids)))
+	for i, kid := range kids {
 		b = wire.AppendString(b, p.bounds[i].name)
 		b = binary.BigEndian.AppendUint32(b, p.bounds[i].version)
 		b = binary.BigEndian.AppendUint64(b, kid.number)
 		b = append(b, kid.key...)
-		digest := sha256.Sum256(kid.sealed)
-		b = append(b, digest[:]...)
+		b = append(b, kid.digest[:]...)
 	}
 	return b
 }

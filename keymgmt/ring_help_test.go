@@ -55,3 +55,16 @@ func put(t testing.TB, ring, root []byte) Files {
 	require.NoError(t, os.WriteFile(f.Root, root, 0o600))
 	return f
 }
+
+func linkFile(from, to string) error { return os.Link(from, to) }
+
+// everyFile reads all files of a ring's folders.
+func everyFile(t testing.TB, f Files, see func(path string, b []byte)) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(filepath.Dir(f.Ring), func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			see(path, readFile(t, path))
+		}
+		return err
+	}))
+}

@@ -206,14 +206,16 @@ func (t *tree) seal(p *page) {
 	if p.sealed != nil {
 		return // a changed page has changed pages above it only
 	}
-	for _, kid := range p.kids {
+	kids := make([]child, len(p.kids))
+	for i, kid := range p.kids {
 		t.seal(kid)
+		kids[i] = child{number: kid.number, key: kid.key, digest: sha256.Sum256(kid.sealed)}
 	}
 	var header []byte
 	if p == t.root {
 		header = t.fileHeader()
 	}
-	plain := p.encode()
+	plain := p.encode(kids)
 	p.sealed = seal(p.key, labelPage, plain, pageData(t.ring, p.number, header))
 	clear(plain)
 }

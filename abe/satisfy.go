@@ -59,7 +59,7 @@ func (n *node) choose(usable func(leaf int) bool) (choice, bool) {
 		choice
 		at int
 	}
-	var candidates []candidate
+	candidates := make([]candidate, 0, len(n.kids))
 	for i, kid := range n.kids {
 		if c, ok := kid.choose(usable); ok {
 			candidates = append(candidates, candidate{c, i + 1})
@@ -67,10 +67,12 @@ func (n *node) choose(usable func(leaf int) bool) (choice, bool) {
 			return choice{}, false
 		}
 	}
-	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.leaves, b.leaves) })
-	candidates = candidates[:n.k]
-	slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.at, b.at) })
-	best := choice{node: n}
+	if len(candidates) > n.k {
+		slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.leaves, b.leaves) })
+		candidates = candidates[:n.k]
+		slices.SortFunc(candidates, func(a, b candidate) int { return cmp.Compare(a.at, b.at) })
+	}
+	best := choice{node: n, kids: make([]choice, 0, n.k), at: make([]int, 0, n.k)}
 	for _, c := range candidates {
 		best.leaves += c.leaves
 		best.kids = append(best.kids, c.choice)
@@ -83,7 +85,7 @@ func (n *node) choose(usable func(leaf int) bool) (choice, bool) {
 func (c choice) weigh(to []selected, scale *big.Int) []selected {
 	if c.node.isLeaf() {
 		if scale == nil {
-			scale = big.NewInt(1)
+			return append(to, selected{c.node.leaf, coefficientOne()})
 		}
 		return append(to, selected{c.node.leaf, newCoefficient(scale)})
 	}

@@ -15,6 +15,9 @@ type coefficient struct {
 	be   [32]byte // the element from 1 to r-1, big-endian; set for units too
 }
 
+// coefficientOne is 1, without the arithmetic of newCoefficient: most weights are 1.
+func coefficientOne() coefficient { return coefficient{unit: 1, be: [32]byte{31: 1}} }
+
 func newCoefficient(v *big.Int) (c coefficient) {
 	v = new(big.Int).Mod(v, groupOrder)
 	switch {
@@ -69,7 +72,7 @@ func (p *Policy) tau() int { return p.most }
 // make them grow. They are still reduced modulo r, since 256^255 does not fit a machine word.
 func (p *Policy) share() ([]row, int) {
 	rows, cols := make([]row, len(p.attrs)), 1
-	one, minus := newCoefficient(big.NewInt(1)), newCoefficient(big.NewInt(-1))
+	one, minus := coefficientOne(), newCoefficient(big.NewInt(-1))
 	var build func(n *node, v []term)
 	build = func(n *node, v []term) {
 		first := cols // the columns of this gate follow all columns in v, so that rows stay sorted

@@ -8,12 +8,12 @@ import (
 // SyntaxError says where the text of a policy or an attribute is wrong and what to do about it.
 type SyntaxError struct {
 	Offset   int    // byte offset in the text, from 0
-	Found    string // what is there, shortened and in printable ASCII
+	Found    string // what is there, shortened, nothing in it invisible
 	Expected string // what would be right there
 	Fix      string // what to do
 }
 
-// Error is one line of printable text, whatever the policy holds; only suggestions in it repeat visible characters of the text.
+// Error is one line of visible characters, whatever the policy holds.
 func (e *SyntaxError) Error() string {
 	s := fmt.Sprintf("syntax error at byte %d: expected %s, found %s", e.Offset, e.Expected, e.Found)
 	if e.Fix != "" {

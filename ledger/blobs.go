@@ -184,7 +184,7 @@ func (b *DirBlobs) open() error {
 // File is the path of the file that holds the bytes of c, whether it is there or not.
 func (b *DirBlobs) File(c CID) string {
 	text := c.String()
-	// The last character has a bit only; the two before it are evenly spread: 32 times 32 folders.
+	// The last character carries three bits only; the two before it are evenly spread: 32 times 32 folders.
 	n := len(text)
 	return filepath.Join(b.dir, blobsDir, text[n-2:n-1], text[n-3:n-2], text)
 }

@@ -52,6 +52,7 @@ func newLog(t testing.TB, dir string, s *Signer, sizes ...int64) *Log {
 	l, err := OpenLog(t.Context(), dir, s, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
+	l.disk.lazy = true // what waits for the medium is tested by fault_test.go and crash_test.go
 	at := int64(0)
 	for _, n := range sizes {
 		first, err := l.Append(t.Context(), testLeaves(at, n)...)

@@ -1,6 +1,7 @@
 package dp
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 
@@ -59,6 +60,9 @@ func TestCostArithmetic(t *testing.T) {
 	require.Equal(t, Cost{rho: 1 << 39}, c)
 	require.Equal(t, 0.5, c.Rho())
 	require.Equal(t, "rho 0.5", c.String())
+	j, err := json.Marshal(c)
+	require.NoError(t, err)
+	require.Equal(t, `{"rho":0.5,"delta":0}`, string(j))
 	// A limit takes exactly as many equal questions as it should, in spite of 0.1 not being a binary number.
 	limit, _ := ZCDP(1)
 	q := countQuery("x")

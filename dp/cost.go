@@ -1,6 +1,7 @@
 package dp
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -112,6 +113,14 @@ func (c Cost) String() string {
 		s += fmt.Sprintf(", delta %.3g", c.Delta())
 	}
 	return s
+}
+
+// MarshalJSON writes rho and delta as numbers, for reports.
+func (c Cost) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Rho   float64 `json:"rho"`
+		Delta float64 `json:"delta"`
+	}{c.Rho(), c.Delta()})
 }
 
 // plus adds, and reports whether the sum overflowed.

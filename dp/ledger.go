@@ -202,40 +202,45 @@ func (l *Ledger) Release(ctx context.Context, querier string, q Query, compute f
 		return release, err
 	}
 
-	values, err := l.compute(ctx, plan, key, reserved, compute)
+	noisy, err := l.compute(ctx, plan, key, reserved, compute)
 	if err != nil {
 		return Release{}, err
 	}
-	noisy, err := plan.noisy(values, l.pool)
-	clear(values)
-	if err != nil {
-		return Release{}, err
-	}
+	<-l.turn
+	l.pending[key] = answer{reserved, noisy}
+	l.turn <- struct{}{}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterwards)
 	defer cancel()
 	err = l.exclusive(ctx, func() error {
-		l.pending[key] = answer{reserved, noisy}
 		_, other := l.answers[key]
 		if err := l.settle(key); err != nil {
-			return fmt.Errorf("the answer could not be stored and is not shown; once the cause is removed, ask again, it will not be charged anew: %w", err)
+			return err
 		}
 		release = l.answered(plan, key)
 		release.Cached, release.Charged = other, plan.Cost
 		return nil
 	})
-	return release, err
+	if err != nil {
+		return Release{}, fmt.Errorf("the answer could not be stored and is not shown; remove the cause and ask this ledger again while it is open, it will not be charged anew: %w", err)
+	}
+	return release, nil
 }
 
-// compute draws noise ahead and calls the caller's function. If that fails, the charge is voided.
+// compute draws the noise, calls the caller's function and puts the two together. If the function fails, the charge is voided.
 func (l *Ledger) compute(ctx context.Context, plan Plan, key hash, reserved uint64, f func(context.Context) (Exact, error)) ([]int64, error) {
-	err := plan.fill(l.pool)
+	noise, err := plan.draw(l.pool)
 	var exact Exact
 	if err == nil {
 		exact, err = f(ctx)
 	}
 	if err == nil {
-		return plan.vector(exact)
+		v, err := plan.vector(exact)
+		if err != nil {
+			return nil, err
+		}
+		return noisy(v, noise), nil
 	}
+	clear(noise)
 	if errors.Is(err, ErrKeepSpent) {
 		return nil, fmt.Errorf("dp: computing the exact values: %w", err)
 	}

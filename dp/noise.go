@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+
+	"github.com/veilchart/veilchart/internal/wire"
 )
 
 // Mechanism is a noise distribution over the integers.
@@ -44,7 +46,11 @@ func (n Noise) String() string {
 	}
 }
 
-func (n Noise) key() string { return fmt.Sprintf("%d %s", n.Mechanism, n.Scale) }
+// key tells distributions apart.
+func (n Noise) key() string {
+	b := wire.AppendBytes([]byte{byte(n.Mechanism)}, n.Scale.Num().Bytes())
+	return string(append(b, n.Scale.Denom().Bytes()...))
+}
 
 // StdDev is the standard deviation in units of the noisy integer. For the Gaussian it is sigma, of which the true value is
 // never larger.
@@ -61,7 +67,7 @@ func (n Noise) StdDev() float64 {
 // gaussianExact is the largest sigma^2 for which Quantile sums the tail term by term.
 const gaussianExact = 1 << 20
 
-// Quantile is a k such that |noise| <= k holds with at least the given probability, 0.5 <= confidence <= 1-1e-9; outside that
+// Quantile is a k such that |noise| <= k holds with at least the given probability, 0.5 <= confidence <= 1-1e-10; outside that
 // range it is taken as the nearest end. k is the smallest such number for the Laplace distribution and for the Gaussian up to
 // sigma = 1024, but for a rounding margin of one in 10^9 on the tail; above that it comes from a proven bound and is larger than
 // need be by at most 2 + sigma/10^7.
@@ -70,7 +76,7 @@ func (n Noise) Quantile(confidence float64) int64 {
 		confidence = 0.5
 	}
 	// 1 - confidence is exact in [1/2, 1]. The margin is far above the error of the few operations below.
-	alpha := (1 - min(confidence, 1-1e-9)) * (1 - 1e-9)
+	alpha := (1 - min(confidence, 1-1e-10)) * (1 - 1e-9)
 	scale, _ := n.Scale.Float64()
 	switch {
 	case n.Mechanism == Laplace:

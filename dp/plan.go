@@ -219,35 +219,27 @@ func (p Plan) vector(e Exact) ([]int64, error) {
 	return nil, errExact
 }
 
-// noisy adds noise from the pool to the vector.
-func (p Plan) noisy(v []int64, from *pool) ([]int64, error) {
-	out := make([]int64, 0, len(v))
+// draw takes one noise sample for each number of the answer.
+func (p Plan) draw(from *pool) ([]int64, error) {
 	if p.query.Kind == Histogram {
-		noise, err := from.take(p.Noise[0], len(v))
-		if err != nil {
-			return nil, err
-		}
-		for i, x := range v {
-			out = append(out, x+noise[i])
-		}
-		return out, nil
+		return from.take(p.Noise[0], p.numbers())
 	}
-	for i, x := range v {
-		noise, err := from.take(p.Noise[i], 1)
+	var out []int64
+	for _, n := range p.Noise {
+		one, err := from.take(n, 1)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, x+noise[0]) // |x| <= 2^61 and |noise| < 2^62
+		out = append(out, one...)
 	}
 	return out, nil
 }
 
-// fill draws ahead what noisy will take.
-func (p Plan) fill(from *pool) error {
-	for _, n := range p.Noise {
-		if err := from.fill(n, p.numbers()); err != nil {
-			return err
-		}
+// noisy adds the noise to the exact vector, in place, and wipes the noise.
+func noisy(v, noise []int64) []int64 {
+	for i := range v {
+		v[i] += noise[i] // |v| <= 2^61 and |noise| < 2^62
 	}
-	return nil
+	clear(noise)
+	return v
 }

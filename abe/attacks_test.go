@@ -221,7 +221,7 @@ func TestRelabelledKey(t *testing.T) {
 	require.NotErrorAs(t, err, new(*DeniedError))
 }
 
-// Every byte of an object, changed in each of its bits, makes it unreadable. Sound or not, no change may give the plaintext back.
+// Every byte of an object matters: with any one bit of it changed, or cut anywhere, it does not open, at once or as a stream.
 func TestEveryByteMatters(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a", "b")

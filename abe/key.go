@@ -39,8 +39,8 @@ func (k *Key) Attributes() []Attribute { return slices.Clone(k.in().attributes) 
 
 func (k *Key) has(u Attribute) bool { _, ok := k.in().sk1[u]; return ok }
 
-// ExposeSecret returns the canonical encoding with the key in the clear, 760 bytes and about 70 for each attribute. Encrypt
-// it before it is stored. docs/spec/abe.md section 7.
+// ExposeSecret returns the canonical encoding with the key in the clear, 752 bytes, and for each attribute 52
+// and its encoding. Encrypt it before it is stored. docs/spec/abe.md section 7.
 func (k *Key) ExposeSecret() []byte {
 	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEKey, Version: formatVersion, Suite: suiteFABEO})
 	b = wire.AppendBytes(b, k.in().params.encoding)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -342,7 +344,17 @@ func TestSoundnessExhaustive(t *testing.T) {
 	states, granted := newSampler(t, largest).run(t, samples)
 	assert.Equal(t, wantStates, states)
 	assert.Equal(t, wantGranted, granted)
+	if !testing.Short() {
+		specSays(t, "(270 policies, 1,628 sets, of which 814 are\n  granted)")
+	}
 	t.Logf("%d policies, %d sets of attributes with pairings, %d of them granted", len(samples), states, granted)
+}
+
+// specSays keeps the numbers in the specification true.
+func specSays(t *testing.T, text string) {
+	spec, err := os.ReadFile(filepath.Join("..", "docs", "spec", "abe.md"))
+	require.NoError(t, err)
+	require.Contains(t, string(spec), text)
 }
 
 // Above that, a seeded sample of trees of 5 to 8 leaves over at most 4 attributes, so that most are used more than once.
@@ -369,5 +381,9 @@ func TestSoundnessSampled(t *testing.T) {
 	}
 	states, granted := newSampler(t, 4).run(t, samples)
 	assert.Equal(t, want, states)
+	if !testing.Short() {
+		assert.Equal(t, 920, states)
+		specSays(t, "sample of 60 policies with 5 to 8 leaves over at most 4 attributes (920 sets)")
+	}
 	t.Logf("%d policies, %d sets of attributes with pairings, %d of them granted", len(samples), states, granted)
 }

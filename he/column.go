@@ -113,7 +113,7 @@ type slot struct {
 }
 
 // EncryptColumn seals values, in any order of rows, as the first version of a column. A row that is listed twice, a NaN or an
-// infinity is refused. About 0.4 ms for each part of each block of 4,096 rows on one core.
+// infinity is refused. It takes less than a millisecond for each part of each block of 4,096 rows on one core.
 func (k *Key) EncryptColumn(cs ColumnSchema, values []Value) (*Column, error) {
 	s, err := newSchema(cs)
 	if err != nil {
@@ -152,32 +152,39 @@ func (k *Key) extend(c *Column, tail []slot, values []Value) (*Column, error) {
 	n := k.k.lat.n()
 	out := &Column{lat: c.lat, key: c.key, schema: c.schema, next: c.next}
 	plain := map[uint32][]slot{}
+	listed := map[uint32]*bitmap{}
 	old := c.blocks
 	version := map[uint32]uint32{} // the version that is replaced
 	if tail != nil {
 		last := old[len(old)-1]
 		old = old[:len(old)-1]
-		plain[last.index], version[last.index] = tail, last.version
+		plain[last.index], listed[last.index], version[last.index] = tail, new(bitmap), last.version
 		if last.version == 1<<32-1 {
 			return nil, fmt.Errorf("he: column %q: block %d has no version left: re-encrypt the column under a new key", c.schema.name, last.index)
 		}
 	}
-	seen := make(map[uint32]struct{}, len(values))
+	var slots []slot // of the block in hand, as rows mostly come in order
+	var seen *bitmap
+	at := uint32(1<<32 - 1)
 	for _, v := range values {
-		if _, dup := seen[v.Row]; dup {
+		if index := v.Row / uint32(n); index != at {
+			at = index
+			if plain[at] == nil {
+				plain[at], listed[at] = make([]slot, n), new(bitmap)
+			}
+			slots, seen = plain[at], listed[at]
+		}
+		i := v.Row % uint32(n)
+		if seen[i/64]>>(i%64)&1 == 1 {
 			return nil, fmt.Errorf("he: column %q: row %d is listed twice: give one value a row", c.schema.name, v.Row)
 		}
-		seen[v.Row] = struct{}{}
+		seen[i/64] |= 1 << (i % 64)
 		x, ok, err := c.schema.step(v)
 		if err != nil {
 			return nil, err
 		}
-		index := v.Row / uint32(n)
-		if plain[index] == nil {
-			plain[index] = make([]slot, n)
-		}
 		if ok {
-			plain[index][v.Row%uint32(n)] = slot{x, true}
+			slots[i] = slot{x, true}
 		}
 		out.next = max(out.next, uint64(v.Row)+1)
 	}

@@ -120,8 +120,9 @@ func TestImpossibleAnswersFail(t *testing.T) {
 	require.Equal(t, ErrDecrypt, alter(0, plus(701)), "a sum above count * range")
 	require.Equal(t, ErrDecrypt, alter(1, plus(-2)), "a sum without values")
 	for range 20 {
-		require.Equal(t, ErrDecrypt, alter(0, func(n *number) { n.c0 = rng.Uint64N(l.q[0]) })) // by chance 2^-30
-		require.Equal(t, ErrDecrypt, alter(1, func(n *number) {                                // by chance 2^-39
+		// Each passes by chance with probability 2^-39: |w| in its bound and a count of 0 to 2 among 2^40.
+		require.Equal(t, ErrDecrypt, alter(1, func(n *number) { n.c0 = rng.Uint64N(l.q[0]) }))
+		require.Equal(t, ErrDecrypt, alter(1, func(n *number) {
 			for i := range n.c1 {
 				n.c1[i] = rng.Uint64N(l.q[0])
 			}
@@ -166,6 +167,34 @@ func TestCraftedBlocksFail(t *testing.T) {
 	}
 }
 
+// A row that no one gave a position must not come back, however consistent it is; and a ciphertext that is right modulo the
+// first prime only is not right.
+func TestBlocksBeyondTheirRowsAndHalfRightOnesFail(t *testing.T) {
+	k := newTestKey(t)
+	s := bmi
+	s.Edges = nil
+	c, err := k.EncryptColumn(s, []Value{{0, 20}, {1, 30}})
+	require.NoError(t, err)
+	b := c.blocks[0]
+	slots, err := k.open(c, b)
+	require.NoError(t, err)
+	slots[2] = slot{x: 5, present: true}
+	bad := &block{index: b.index, version: b.version}
+	for part := range b.parts {
+		bad.parts = append(bad.parts, k.encrypt(c.schema.message(slots, part), c.place(b, part)))
+	}
+	_, err = k.open(c, bad)
+	require.Equal(t, ErrDecrypt, err)
+	c.next = 3
+	_, err = k.open(c, bad)
+	require.NoError(t, err)
+
+	half := &sealed{seed: b.parts[0].seed, c0: poly{b.parts[0].c0[0], slices.Clone(b.parts[0].c0[1])}}
+	half.c0[1][7] ^= 1
+	_, _, ok := k.decryptAll(half, c.place(b, 0))
+	require.False(t, ok)
+}
+
 // Measured noise stays within the proof, and the worst case that the proof allows still decrypts.
 func TestNoiseIsBelowItsProof(t *testing.T) {
 	k := newTestKey(t)
@@ -179,16 +208,23 @@ func TestNoiseIsBelowItsProof(t *testing.T) {
 	ref := newReference(t, s, values)
 	_, sum, _ := ref.answer(nil)
 
-	var total int64
+	var total, squares int64
 	for _, b := range c.blocks {
 		_, e, ok := k.decryptAll(b.parts[partValue], c.place(b, partValue))
 		require.True(t, ok)
+		_, other, ok := k.decryptAll(b.parts[partPresence], c.place(b, partPresence))
+		require.True(t, ok)
+		require.NotEqual(t, e, other)
 		for _, v := range e {
 			total += v
+			squares += v * v
 		}
 	}
+	// Without its errors a ciphertext is linear algebra. A square of an error has mean 10.5 and a standard deviation of 14.7,
+	// their mean over 2^14 one of 0.115: false alarm below 1e-16.
+	require.InDelta(t, 10.5, float64(squares)/float64(c.slots()), 1)
 	require.LessOrEqual(t, big.NewInt(total).CmpAbs(noiseBound(c.slots())), 0)
-	require.Less(t, max(total, -total), int64(7*4*128), "7.4 standard deviations of a sum of 2^14 errors: sqrt(10.5*2^14) = 415 each")
+	require.Less(t, max(total, -total), int64(7*4*128), "8.6 standard deviations of a sum of 2^14 errors, sqrt(10.5*2^14) = 415: false alarm below 1e-16")
 
 	p, err := NewPlan(Query{Sum, "bmi", nil}, c)
 	require.NoError(t, err)

@@ -3,6 +3,7 @@ package he
 import (
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/big"
 	"os"
@@ -99,7 +100,20 @@ func TestUniformDependsOnEveryPartOfItsPlace(t *testing.T) {
 	require.NotEqual(t, want[0], l.expandUniform(&[seedSize]byte{8}, base)[0])
 }
 
-// The streams are part of the format: frozen.
+// The specification says what the code does: labels and parameters.
+func TestSpecificationHasTheLabelsAndPrimes(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "docs", "spec", "he.md"))
+	require.NoError(t, err)
+	p := sumParams()
+	for _, label := range []string{labelKeyID, labelMAC, labelSeed, labelSecret, labelUniform, labelPart, labelColumn, labelTag, labelRows, labelPlan, labelAnswer} {
+		require.Contains(t, string(b), "`"+label+"`")
+	}
+	for _, n := range []uint64{p.q[0], p.q[1], p.t} {
+		require.Contains(t, string(b), fmt.Sprintf("%#x", n))
+	}
+}
+
+// The streams are part of the format: frozen. The values come from a second implementation of the specification.
 func TestDerivationsAreFrozen(t *testing.T) {
 	var want struct {
 		KeyID, Uniform0, Uniform1 string

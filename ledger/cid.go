@@ -32,7 +32,7 @@ func ParseCID(text string) (CID, error) {
 		if len(text) > 80 {
 			text = text[:80] + "..."
 		}
-		return CID{}, fmt.Errorf("no CID of this store: %q: %s; expected version 1, base32, sha2-256, raw or dag-pb, such as bafkrei... or bafybei...", text, why)
+		return CID{}, fmt.Errorf("no CID of this store: %q: %s; expected version 1, base32, sha2-256, raw or dag-pb, which begins with bafkrei or bafybei", text, why)
 	}
 	if len(text) != 1+base32Lower.EncodedLen(cidLength) || text[0] != 'b' {
 		return fail("wrong length or base")

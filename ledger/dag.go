@@ -20,6 +20,21 @@ const (
 	maxNode = 16 << 10
 )
 
+// The tags of the protocol buffer fields that a node is made of: field number times 8, and the form of the value.
+const (
+	tagLink = 0x12 // of a node
+	tagData = 0x0a
+
+	tagHash  = 0x0a // of a link
+	tagName  = 0x12
+	tagTsize = 0x18
+
+	tagType      = 0x08 // of the data, a UnixFS message
+	tagFileSize  = 0x18
+	tagBlockSize = 0x20
+	typeFile     = 2
+)
+
 // link points to a block: a chunk, or a node over chunks.
 type link struct {
 	cid   CID
@@ -43,22 +58,22 @@ func (n node) encode() []byte {
 	b := make([]byte, 0, 64*len(n)+64)
 	for _, l := range n {
 		inner := 2 + cidLength + 2 + 1 + uvarintLen(l.tsize)
-		b = append(b, 2<<3|2)
+		b = append(b, tagLink)
 		b = binary.AppendUvarint(b, uint64(inner))
-		b = append(b, 1<<3|2, cidLength)
+		b = append(b, tagHash, cidLength)
 		b = append(b, l.cid.Bytes()...)
-		b = append(b, 2<<3|2, 0)
-		b = append(b, 3<<3|0)
+		b = append(b, tagName, 0)
+		b = append(b, tagTsize)
 		b = binary.AppendUvarint(b, l.tsize)
 	}
-	data := []byte{1<<3 | 0, 2} // type: file
-	data = append(data, 3<<3|0)
+	data := []byte{tagType, typeFile}
+	data = append(data, tagFileSize)
 	data = binary.AppendUvarint(data, n.size())
 	for _, l := range n {
-		data = append(data, 4<<3|0)
+		data = append(data, tagBlockSize)
 		data = binary.AppendUvarint(data, l.bytes)
 	}
-	b = append(b, 1<<3|2)
+	b = append(b, tagData)
 	b = binary.AppendUvarint(b, uint64(len(data)))
 	return append(b, data...)
 }
@@ -81,31 +96,31 @@ func parseNode(b []byte) (node, error) {
 	if len(b) > maxNode {
 		return nil, fmt.Errorf("a node of %d bytes is over the limit of %d", len(b), maxNode)
 	}
-	for p.err == nil && p.peek() == 2<<3|2 {
-		p.expect(2<<3 | 2)
+	for p.err == nil && p.peek() == tagLink {
+		p.expect(tagLink)
 		p.uvarint() // the length is checked by encoding again
-		p.expect(1<<3 | 2)
+		p.expect(tagHash)
 		p.expect(cidLength)
 		c, err := parseCIDBytes(p.raw(cidLength))
 		if err != nil {
 			p.fail(err.Error())
 		}
-		p.expect(2<<3 | 2)
+		p.expect(tagName)
 		p.expect(0)
-		p.expect(3<<3 | 0)
+		p.expect(tagTsize)
 		n = append(n, link{cid: c, tsize: p.uvarint()})
 		if len(n) > fanout {
 			p.fail("too many links")
 		}
 	}
-	p.expect(1<<3 | 2)
+	p.expect(tagData)
 	p.uvarint()
-	p.expect(1<<3 | 0)
-	p.expect(2)
-	p.expect(3<<3 | 0)
+	p.expect(tagType)
+	p.expect(typeFile)
+	p.expect(tagFileSize)
 	total := p.uvarint()
 	for i := range n {
-		p.expect(4<<3 | 0)
+		p.expect(tagBlockSize)
 		n[i].bytes = p.uvarint()
 		if n[i].bytes == 0 || n[i].bytes > maxBlob || n[i].tsize > 2*maxBlob {
 			p.fail("a size is zero or over the limit")

@@ -17,7 +17,7 @@ import (
 // maxWord is the greatest length of a word in bytes; longer ones are cut into pieces.
 const maxWord = 128
 
-// maxMarks is the most combining marks that a character of a script without spaces keeps. Real text has up to four.
+// maxMarks is the most combining marks in a row that are kept. Real text has up to four.
 const maxMarks = 8
 
 type purpose bool
@@ -40,19 +40,45 @@ func foldText(text string) string {
 	if isASCII(text) {
 		return strings.ReplaceAll(strings.ToLower(text), "'", " ")
 	}
-	// One pass is nearly always final. But a compatibility form can give a letter that folds, and a removed mark can let others
-	// compose; so it goes round until nothing changes, and every round that changes something makes the text simpler.
+	// One round is nearly always final. But a compatibility form can give a letter that folds, and a removed mark can let others
+	// compose; so it goes round until nothing changes. A test finds every character and many sequences stable after few rounds; the
+	// bound is there so that a text that nobody thought of ends too.
 	fold := cases.Fold()
-	for {
-		next := strings.Map(replace, text)
-		next = norm.NFKC.String(next)
+	for range maxRounds {
+		next := norm.NFKC.String(replaced(text))
 		next = fold.String(next)
 		next = norm.NFKC.String(stripMarks(norm.NFKD.String(next)))
 		if next == text {
-			return text
+			break
 		}
 		text = next
 	}
+	return text
+}
+
+const maxRounds = 16
+
+// replaced maps single code points, and drops marks beyond maxMarks in a row: from 30 on, normalisation by golang.org/x/text
+// would put joiners between them.
+func replaced(text string) string {
+	marks := 0
+	return strings.Map(func(r rune) rune {
+		if r = replace(r); r < 0x300 {
+			marks = 0
+			return r
+		}
+		if !joins(r) {
+			marks = 0
+		} else if marks++; marks > maxMarks {
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// joins says whether r is a mark, or a vowel or final of a Korean syllable, which normalisation treats alike.
+func joins(r rune) bool {
+	return unicode.Is(unicode.M, r) || 0x1160 <= r && r <= 0x11ff || 0xd7b0 <= r && r <= 0xd7fb
 }
 
 // composed is text in NFC, with code points that Unicode 15.0 does not know left as they are.
@@ -148,13 +174,17 @@ func stripMarks(decomposed string) string {
 	for _, r := range decomposed {
 		if r < 0x300 || !unicode.In(r, unicode.Mn, unicode.Me) {
 			base = r
-			switch r {
-			case 'æ':
+			switch {
+			case r == 'æ':
 				b.WriteString("ae")
-			case 'œ':
+			case r == 'œ':
 				b.WriteString("oe")
-			case 'þ':
+			case r == 'þ':
 				b.WriteString("th")
+			case 0xab70 <= r && r <= 0xabbf: // Cherokee folds to upper case, which golang.org/x/text has the other way round too
+				b.WriteRune(r - 0xab70 + 0x13a0)
+			case 0x13f8 <= r && r <= 0x13fd:
+				b.WriteRune(r - 0x13f8 + 0x13f0)
 			default:
 				b.WriteRune(r)
 			}

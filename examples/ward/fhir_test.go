@@ -96,7 +96,7 @@ func TestTruncatedGzipIsAnErrorNotAnEnd(t *testing.T) {
 
 // Records with a code that the law protects are strict, whatever their type; nothing else is.
 func TestClassify(t *testing.T) {
-	w, err := readWard(wardRecords)
+	w, err := whole()
 	require.NoError(t, err)
 	assert.Empty(t, w.malformed)
 	assert.Len(t, w.records, 30465)
@@ -125,7 +125,7 @@ func TestClassify(t *testing.T) {
 }
 
 func TestBatchesKeepPatientsWhole(t *testing.T) {
-	w, err := readWard(wardRecords)
+	w, err := whole()
 	require.NoError(t, err)
 	seen := map[string]int{}
 	total := 0

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -45,10 +46,13 @@ func TestMain(m *testing.M) {
 	}())
 }
 
+// whole is the ward that comes with the program, read once.
+var whole = sync.OnceValues(func() (*ward, error) { return readWard(wardRecords) })
+
 // small is a ward of a few patients with few records, as NDJSON.
 func small(t *testing.T, patients int) []byte {
 	t.Helper()
-	w, err := readWard(wardRecords)
+	w, err := whole()
 	require.NoError(t, err)
 	n := map[string]int{}
 	for _, r := range w.records {

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/veilchart/veilchart/abe"
+	"github.com/veilchart/veilchart/he"
+	"github.com/veilchart/veilchart/keymgmt"
+	"github.com/veilchart/veilchart/sse"
+)
+
+// opened makes a ward of a few patients in a folder, without the story.
+func opened(t *testing.T, dir string, patients int) (*hospital, *ward, keymgmt.Wrapper) {
+	t.Helper()
+	ctx := context.Background()
+	w, err := readWard(small(t, patients))
+	require.NoError(t, err)
+	wrapper, err := unlock(options{}, dir, &screen{out: new(bytes.Buffer), err: new(bytes.Buffer)})
+	require.NoError(t, err)
+	h, err := openHospital(ctx, dir, wrapper)
+	require.NoError(t, err)
+	require.NoError(t, h.finishIngest(ctx, w, &screen{out: new(bytes.Buffer), err: new(bytes.Buffer)}))
+	require.NoError(t, h.remember(ctx))
+	return h, w, wrapper
+}
+
+// A patient who was erased stays so against everybody who kept a copy of every file but the root folder, even with the root folder
+// of today and every key that it leads to.
+func TestErasureHoldsAgainstOldCopies(t *testing.T) {
+	ctx := context.Background()
+	dir := filepath.Join(t.TempDir(), "ward")
+	h, w, wrapper := opened(t, dir, 3)
+	doctor, err := h.enrol(ctx, cardiologist)
+	require.NoError(t, err)
+	victim := h.pseudonym(w.patients[1])
+	before, err := h.search(ctx, doctor, sse.Term("patient", sse.String(victim)), 1000)
+	require.NoError(t, err)
+	require.NotEmpty(t, before.hits)
+	_, err = h.open(ctx, doctor, before.hits[0])
+	require.NoError(t, err, "before the erasure the record opens")
+	oldColumnsKey := h.state.ColumnsKey
+
+	// The copy: everything that a backup would hold.
+	backup := t.TempDir()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.Name() == "root.nobackup" {
+			return filepath.SkipDir
+		}
+		rel, _ := filepath.Rel(dir, path)
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(backup, rel), 0o700)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(backup, rel), b, 0o600)
+	}))
+
+	require.NoError(t, h.erase(ctx, victim, 1, func(string) {}))
+
+	// Every secret that the ring of today gives: each a possible key to what is in the copy.
+	var secrets [][]byte
+	list, err := h.ring.List(ctx, "")
+	require.NoError(t, err)
+	for _, info := range list {
+		if info.State == keymgmt.StateDestroyed {
+			continue
+		}
+		k, err := h.ring.GetVersion(ctx, info.Name, info.Version)
+		require.NoError(t, err)
+		secrets = append(secrets, k.Secret.ExposeSecret())
+	}
+	require.Greater(t, len(secrets), 10)
+
+	sealed, err := h.fetch(ctx, before.hits[0].cid)
+	require.NoError(t, err)
+	for _, s := range secrets {
+		if len(s) != 32 {
+			continue
+		}
+		_, err := doctor.key.Open(sealed, &abe.Options{Companion: s})
+		require.ErrorIs(t, err, abe.ErrDecrypt)
+		comp, err := companion(keymgmt.NewSecret(s))
+		require.NoError(t, err)
+		_, err = doctor.key.Open(sealed, &abe.Options{Companion: comp})
+		require.ErrorIs(t, err, abe.ErrDecrypt)
+
+		store, err := sse.OpenDir(filepath.Join(backup, "index"))
+		require.NoError(t, err)
+		for _, p := range partitions {
+			_, err := sse.Open(ctx, store, s, partitionID(p), sse.Options{})
+			require.ErrorIs(t, err, sse.ErrDecrypt, "an old index of %s opens under a key of today", p)
+		}
+	}
+	columns, err := os.ReadDir(filepath.Join(backup, "columns", oldColumnsKey.String()))
+	require.NoError(t, err)
+	for _, f := range columns {
+		b, err := os.ReadFile(filepath.Join(backup, "columns", oldColumnsKey.String(), f.Name()))
+		require.NoError(t, err)
+		c, err := he.NewColumn(b)
+		require.NoError(t, err)
+		for _, s := range secrets {
+			if k, err := he.NewKey(s); err == nil {
+				require.ErrorIs(t, k.Verify(c), he.ErrDecrypt, "an old column opens under a key of today")
+			}
+		}
+	}
+	// The old ring with the root file of today.
+	today := keymgmt.FilesIn(filepath.Join(dir, "keys"))
+	_, err = keymgmt.OpenKeyring(ctx, keymgmt.Files{Ring: filepath.Join(backup, "keys", "ring"), Root: today.Root}, wrapper, keymgmt.Options{})
+	require.Error(t, err)
+
+	// The others are as they were.
+	require.NoError(t, h.close())
+	h, err = openHospital(ctx, dir, wrapper)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, h.close()) }()
+	doctor, err = h.enrol(ctx, cardiologist)
+	require.NoError(t, err)
+	rest, err := h.search(ctx, doctor, sse.Not(sse.Term("patient", sse.String(victim))), 10000)
+	require.NoError(t, err)
+	want := 0
+	for _, r := range w.records {
+		if h.pseudonym(r.patient) != victim && classify(r).partition != restricted {
+			want++
+		}
+	}
+	assert.Equal(t, want, rest.total)
+	_, err = h.open(ctx, doctor, rest.hits[0])
+	require.NoError(t, err)
+	require.ErrorContains(t, h.erase(ctx, h.pseudonym(w.patients[0]), 0, func(string) {}), "already")
+}
+
+// An erasure that stops after any of its steps is finished by the next call.
+func TestErasureCanBeRepeated(t *testing.T) {
+	ctx := context.Background()
+	for stop := 1; stop <= 5; stop++ {
+		dir := filepath.Join(t.TempDir(), "ward")
+		h, w, wrapper := opened(t, dir, 2)
+		victim := h.pseudonym(w.patients[0])
+		cut, cancel := context.WithCancel(ctx)
+		n := 0
+		err := h.erase(cut, victim, 0, func(string) {
+			if n++; n == stop {
+				cancel()
+			}
+		})
+		require.ErrorIs(t, err, context.Canceled, "stopped at step %d", stop)
+		require.NoError(t, h.close())
+
+		h, err = openHospital(ctx, dir, wrapper)
+		require.NoError(t, err, "after a stop at step %d", stop)
+		assert.Equal(t, victim, h.state.Erasing)
+		require.NoError(t, h.erase(ctx, victim, 0, func(string) {}), "after a stop at step %d", stop)
+		require.NoError(t, h.verifyAll(ctx))
+		gone := 0
+		for _, r := range w.records {
+			if h.pseudonym(r.patient) == victim {
+				gone++
+			}
+		}
+		assert.Equal(t, gone, h.state.Removed)
+		rows := 0
+		for _, p := range partitions {
+			s, err := h.index[p].Stats(ctx)
+			require.NoError(t, err)
+			rows += s.Rows
+		}
+		assert.Equal(t, len(w.records)-gone, rows)
+		require.NoError(t, h.close())
+		cancel()
+	}
+}
+
+// No name, no diagnosis and no identifier of a patient stands in any file of the folder.
+func TestNothingLiesOpen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ward")
+	h, w, _ := opened(t, dir, 6)
+	require.NoError(t, h.close())
+	open := map[string]bool{}
+	for _, r := range w.records {
+		open[r.id], open[r.patient] = true, true
+		if r.kind == "Patient" {
+			open[r.name] = true
+			for _, part := range strings.Fields(r.name) {
+				if len(part) > 5 {
+					open[part] = true
+				}
+			}
+		}
+		if len(r.display) > 8 {
+			open[r.display] = true
+		}
+	}
+	require.Greater(t, len(open), 400)
+	files := snapshot(t, dir)
+	require.Greater(t, len(files), 100)
+	for text := range open {
+		for path, content := range files {
+			if strings.Contains(content, text) {
+				t.Errorf("%s holds %q", path, text)
+			}
+		}
+	}
+}
+
+// Two runs in one folder at the same time: the second is told so, and nothing is lost.
+func TestSecondRunIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ward")
+	h, _, wrapper := opened(t, dir, 1)
+	_, err := openHospital(context.Background(), dir, wrapper)
+	require.Error(t, err)
+	assert.Regexp(t, "open for writing elsewhere", err.Error())
+	require.NoError(t, h.close())
+	h, err = openHospital(context.Background(), dir, wrapper)
+	require.NoError(t, err)
+	require.NoError(t, h.close())
+}

@@ -63,11 +63,11 @@ const maxRounds = 16
 func replaced(text string) string {
 	marks := 0
 	return strings.Map(func(r rune) rune {
-		if r = replace(r); r < 0x300 {
-			marks = 0
-			return r
+		r = replace(r)
+		if r == -1 { // what is removed does not part marks
+			return -1
 		}
-		if !joins(r) {
+		if r < 0x300 || !joins(r) {
 			marks = 0
 		} else if marks++; marks > maxMarks {
 			return -1

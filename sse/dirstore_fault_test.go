@@ -117,12 +117,15 @@ func requireUntouched(t testing.TB, d *Dir, name string) {
 // TestDirFullDisk lets each operation on the disk fail in turn, half of its bytes written, as on a full disk: first that one alone, then all
 // from there on.
 func TestDirFullDisk(t *testing.T) {
+	template := t.TempDir()
+	dirBefore(t, template)
 	for name, c := range changes {
 		for _, from := range []bool{false, true} {
 			steps := 0
 			for n := 0; ; n++ {
-				path := t.TempDir()
-				d := dirBefore(t, path)
+				path := filepath.Join(t.TempDir(), "store")
+				require.NoError(t, os.CopyFS(path, os.DirFS(template)))
+				d := openDir(t, path)
 				count, failed := 0, ""
 				d.disk.fault = func(op, path string) error {
 					count++

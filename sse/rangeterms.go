@@ -9,7 +9,7 @@ import (
 // A value of an integer or date field is indexed under one term per level of a ladder: itself, the block of 16 neighbours
 // that it lies in, the block of 256, and so on. A range is then the union of few blocks. Dates climb by day, month, year and
 // 16, 256, 4096 years, because people ask for months and years. This is the classic dyadic cover (Faber et al., "Rich queries on
-// encrypted data: beyond exact matches", ESORICS 2015, section 3) with 16 branches in place of two.
+// encrypted data: beyond exact matches", ESORICS 2015, on range queries) with 16 branches in place of two.
 // docs/spec/sse-analysis.md, section Ranges.
 
 // Bounds of every Date field, as DayNumbers: 0001-01-01 and 9999-12-31.

@@ -81,7 +81,7 @@ func TestCostArithmetic(t *testing.T) {
 	require.Equal(t, Cost{rho: 5}, laplaceCost(3))
 	require.Equal(t, Cost{rho: 1 << 39}, laplaceCost(1<<20))
 
-	for _, bad := range []float64{0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1e-13, 2e6, -0.0} {
+	for _, bad := range []float64{0, -1, math.NaN(), math.Inf(1), math.Inf(-1), 1e-13, 2e6, math.Copysign(0, -1)} {
 		_, err := ZCDP(bad)
 		require.ErrorIs(t, err, ErrInvalid)
 		_, err = EpsilonDelta(bad, 1e-6)

@@ -53,8 +53,11 @@ func (n Noise) key() string {
 }
 
 // StdDev is the standard deviation in units of the noisy integer. For the Gaussian it is sigma, of which the true value is
-// never larger.
+// never larger. Without a positive scale there is no noise, and it is 0.
 func (n Noise) StdDev() float64 {
+	if n.Scale == nil || n.Scale.Sign() <= 0 {
+		return 0
+	}
 	v, _ := n.Scale.Float64()
 	if n.Mechanism == Gaussian {
 		return math.Sqrt(v)
@@ -72,6 +75,9 @@ const gaussianExact = 1 << 20
 // sigma = 1024, but for a rounding margin of one in 10^9 on the tail; above that it comes from a proven bound and is larger than
 // need be by at most 2 + sigma/10^7.
 func (n Noise) Quantile(confidence float64) int64 {
+	if n.Scale == nil || n.Scale.Sign() <= 0 {
+		return 0
+	}
 	if !(confidence >= 0.5) {
 		confidence = 0.5
 	}
@@ -95,6 +101,13 @@ func laplaceQuantile(t, alpha float64) int64 {
 	for tail(k) > alpha {
 		// The first guess is within a few steps; where k is above 2^53, one step must still move it.
 		k = math.Max(k+1, math.Nextafter(k, math.Inf(1)))
+	}
+	return toInt(k)
+}
+
+func toInt(k float64) int64 {
+	if !(k < 1<<63) {
+		return math.MaxInt64
 	}
 	return int64(k)
 }
@@ -127,5 +140,5 @@ func gaussianQuantileBound(sigma, alpha float64) int64 {
 	for math.Erfc(k/(sigma*math.Sqrt2)) > alpha {
 		k += step
 	}
-	return int64(k)
+	return toInt(k)
 }

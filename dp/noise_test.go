@@ -1,6 +1,7 @@
 package dp
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"testing"
@@ -52,6 +53,19 @@ func TestQuantileBound(t *testing.T) {
 	require.Equal(t, n.Quantile(1-1e-10), n.Quantile(7))
 }
 
+// Noises that no plan makes do not hang or panic.
+func TestOddNoises(t *testing.T) {
+	for _, n := range []Noise{{}, {Mechanism: Laplace, Scale: new(big.Rat)}, noiseOf(Gaussian, -3, 1), noiseOf(Laplace, -3, 1)} {
+		require.Zero(t, n.Quantile(0.95))
+		require.Zero(t, n.StdDev())
+	}
+	for _, m := range []Mechanism{Laplace, Gaussian} {
+		for _, bits := range []uint{200, 5000} {
+			require.Equal(t, int64(math.MaxInt64), Noise{m, new(big.Rat).SetInt(new(big.Int).Lsh(one, bits))}.Quantile(0.95))
+		}
+	}
+}
+
 func TestStdDev(t *testing.T) {
 	for _, n := range chiSquareNoises {
 		reach := int(45*n.StdDev()) + 5
@@ -68,4 +82,6 @@ func TestStdDev(t *testing.T) {
 	require.Equal(t, "discrete Laplace, t = 7/2", noiseOf(Laplace, 7, 2).String())
 	require.Equal(t, "discrete Gaussian, sigma^2 = 4", noiseOf(Gaussian, 4, 1).String())
 	require.Equal(t, "no noise", Noise{}.String())
+	require.Equal(t, "Laplace Gaussian Mechanism(9)", fmt.Sprint(Laplace, " ", Gaussian, " ", Mechanism(9)))
+	require.Equal(t, "count sum mean histogram Kind(0)", fmt.Sprint(Count, " ", Sum, " ", Mean, " ", Histogram, " ", Kind(0)))
 }

@@ -207,8 +207,7 @@ func (ix *Index) revised(ctx context.Context, k key, s *segment, dead *roaring.B
 	if dead == nil {
 		dead = roaring.New()
 	}
-	all := roaring.Or(dead, kill)
-	all.RunOptimize()
+	all := canonical(roaring.Or(dead, kill))
 	n := *s
 	n.deleted = deletions{count: uint32(all.GetCardinality())}
 	if n.deleted.count == s.rows {

@@ -216,7 +216,7 @@ func (r *reader) wholeDeleted(k key) whole {
 	return whole{id: d.object, keys: newSegmentKeys(k, r.keys.partition, d.object), kind: kindDeleted, at: region{0, pagesFor(int(d.bytes))},
 		bytes: int(d.bytes), root: &d.root,
 		decode: func(plain []byte) (any, int, error) {
-			b, err := decodeBitmap(plain, r.rows)
+			b, err := decodeDeleted(plain, r.rows)
 			if err != nil || b.GetCardinality() != uint64(d.count) {
 				return nil, 0, errList
 			}

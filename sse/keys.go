@@ -28,9 +28,8 @@ const (
 
 type key [32]byte
 
-// String keeps a key out of logs under every verb that asks for text.
-func (key) String() string   { return "redacted" }
-func (key) GoString() string { return "redacted" }
+// Format keeps a key out of logs under every verb.
+func (key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("redacted")) }
 
 // manifestKey is used for one attempt to swap: salt is fresh each time, so that the nonce may be constant.
 func manifestKey(partition key, id ID, salt []byte) key {

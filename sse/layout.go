@@ -216,9 +216,9 @@ func readDeletions(d *wire.Decoder, rows uint32) (del deletions) {
 		if d.Err() != nil {
 			return
 		}
-		m, err := decodeBitmap(b, rows)
-		if err != nil || m.IsEmpty() || string(bitmapBytes(m)) != string(b) {
-			d.Failf("a bitmap of deleted rows that is not canonical")
+		m, err := decodeDeleted(b, rows)
+		if err != nil {
+			d.Failf("a bitmap of deleted rows that is empty, out of range or not canonical")
 			return
 		}
 		del.inline, del.count = m, uint32(m.GetCardinality())

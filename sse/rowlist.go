@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math/bits"
@@ -101,6 +102,22 @@ func decodeBitmap(b []byte, limit uint32) (m *roaring.Bitmap, err error) {
 	// The copy: a bitmap made by FromBuffer would share memory with a page that is cached.
 	n, err := m.FromBuffer(append([]byte(nil), b...))
 	if err != nil || n != int64(len(b)) || m.Validate() != nil || !m.IsEmpty() && m.Maximum() >= limit {
+		return nil, errList
+	}
+	return m, nil
+}
+
+// canonical is the bitmap in the one form that is written for a set of deleted rows, however it came about.
+func canonical(m *roaring.Bitmap) *roaring.Bitmap {
+	c := roaring.BitmapOf(m.ToArray()...)
+	c.RunOptimize()
+	return c
+}
+
+// decodeDeleted reads a set of deleted rows, and refuses every form but the canonical.
+func decodeDeleted(b []byte, limit uint32) (*roaring.Bitmap, error) {
+	m, err := decodeBitmap(b, limit)
+	if err != nil || m.IsEmpty() || !bytes.Equal(bitmapBytes(canonical(m)), b) {
 		return nil, errList
 	}
 	return m, nil

@@ -1,0 +1,171 @@
+package sse
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/stretchr/testify/require"
+)
+
+// Every decoder takes any bytes without a panic, and what it takes it writes again byte for byte.
+
+// fullManifest uses every part of the format.
+func fullManifest() *manifest {
+	return &manifest{
+		counter: 9, predecessor: [32]byte{1}, written: 1_700_000_000, profile: Balanced, schema: modelSchema,
+		segments: []*segment{
+			{id: ID{1}, form: formFull, created: 5, docs: 9, rows: 10, table: 2, shared: 1, own: 5, vocabs: []vocabMeta{{3, 77}, {4, 5000}}, terms: 5,
+				rowPages: 3, directory: 1, root: [32]byte{2}, deleted: deletions{count: 2, inline: canonical(roaring.BitmapOf(3, 4))}},
+			{id: ID{2}, form: formTail, created: 6, docs: 0, rows: 1, tail: 9, root: [32]byte{3}},
+			{id: ID{3}, form: formTail, created: 6, docs: 1, rows: 90_000, tail: 9, root: [32]byte{3}, deleted: deletions{count: 3, object: ID{4}, bytes: 9000, root: [32]byte{5}}},
+		},
+		retired: []retired{{ID{9}, 8}},
+	}
+}
+
+func FuzzManifest(f *testing.F) {
+	f.Add(fullManifest().encode())
+	f.Add((&manifest{counter: 1, profile: Balanced, schema: smallSchema}).encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := decodeManifest(b)
+		if err == nil {
+			require.Equal(t, b, m.encode())
+			for _, s := range m.segments {
+				s.pages()
+			}
+		}
+	})
+}
+
+// FuzzSealedManifest looks at what stands before the decryption, and at the decryption.
+func FuzzSealedManifest(f *testing.F) {
+	good := sealManifest(key(testKey), ID{1}, fullManifest())
+	f.Add(good)
+	f.Add(good[:60])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := openManifest(key(testKey), ID{1}, 9, b)
+		require.Equal(t, bytes.Equal(b, good), err == nil && m != nil)
+	})
+}
+
+func FuzzTail(f *testing.F) {
+	docs := []document{
+		{row: row{"a", 1, []byte("stored")}, terms: []term{testTerm("tag", "x"), testTerm("tag", "xyz")}},
+		{row: row{"b", 2, nil}, tomb: true},
+	}
+	f.Add(encodeTail(docs), uint32(1), uint32(2))
+	f.Add(encodeTail(docs[:1]), uint32(1), uint32(1))
+	f.Fuzz(func(t *testing.T, b []byte, n, rows uint32) {
+		docs, err := decodeTail(b, n, rows)
+		if err == nil && n <= rows {
+			require.Len(t, docs, int(rows))
+			require.Equal(t, b, append([]byte{}, encodeTail(docs)...))
+			newTail(docs, smallSchema, len(b))
+		}
+	})
+}
+
+func FuzzTerms(f *testing.F) {
+	f.Add(appendTerms(nil, []term{testTerm("tag", "a"), testTerm("tag", "ab"), testTerm("tah", "b")}))
+	f.Add([]byte{0, 1, 'a', 1, 1, 'b'})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		terms, err := readTerms(b)
+		if err == nil {
+			require.Equal(t, b, append([]byte{}, appendTerms(nil, terms)...))
+			for _, x := range terms {
+				x.field()
+			}
+		}
+	})
+}
+
+func FuzzRowPage(f *testing.F) {
+	plain := make([]byte, pageRoom)
+	fillRowPage(plain, 7, []row{{"id", 1, []byte("stored")}, {"other", 3, nil}})
+	f.Add(plain)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		plain := make([]byte, pageRoom)
+		copy(plain, b)
+		first, rows, err := readRowPage(plain)
+		if err == nil {
+			again := make([]byte, pageRoom)
+			fillRowPage(again, first, rows)
+			require.Equal(t, plain, again)
+		}
+	})
+}
+
+func FuzzDirectory(f *testing.F) {
+	plain := make([]byte, pageRoom)
+	fillDirectoryPage(plain, []uint32{0, 5, 9})
+	f.Add(plain, uint32(3), uint32(10))
+	f.Fuzz(func(t *testing.T, b []byte, pages, rows uint32) {
+		plain := make([]byte, pageRoom)
+		copy(plain, b)
+		firsts, err := readDirectory(plain, pages, rows)
+		if err == nil {
+			again := make([]byte, pageRoom)
+			fillDirectoryPage(again, firsts)
+			require.Equal(t, plain, again)
+			for r := range min(rows, 1000) {
+				if pages > 0 {
+					require.Less(t, rowPageOf(firsts, r), pages)
+				}
+			}
+		}
+	})
+}
+
+func FuzzBucket(f *testing.F) {
+	plain := make([]byte, pageRoom)
+	fillBucket(plain, []tableSlot{{place: place{print: 3}}, {place: place{print: 9}, body: [32]byte{4}}})
+	f.Add(plain, uint64(9))
+	f.Fuzz(func(t *testing.T, b []byte, print uint64) {
+		plain := make([]byte, pageRoom)
+		copy(plain, b)
+		if checkBucket(plain) == nil {
+			findInBucket(plain, print)
+		}
+	})
+}
+
+func FuzzEntry(f *testing.F) {
+	e := entry{form: entryInline, count: 3, rows: []uint32{1, 2, 900}}.encode()
+	f.Add(e[:])
+	e = entry{form: entryOwn, count: 900, page: 3, length: 5000}.encode()
+	f.Add(e[:])
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var body [entryBody]byte
+		copy(body[:], b)
+		e, err := decodeEntry(body, 1000, 10, 10)
+		if err == nil {
+			require.Equal(t, body, e.encode())
+		}
+	})
+}
+
+func FuzzRowList(f *testing.F) {
+	f.Add(encodeList([]uint32{1, 5, 100}), uint32(3), uint32(1000))
+	dense := make([]uint32, 0, 900)
+	for i := range uint32(900) {
+		dense = append(dense, i)
+	}
+	f.Add(encodeList(dense), uint32(900), uint32(1000))
+	f.Add(bitmapBytes(canonical(roaring.BitmapOf(dense...))), uint32(900), uint32(1000))
+	f.Fuzz(func(t *testing.T, b []byte, count, limit uint32) {
+		m, err := decodeList(b, count, limit)
+		if err == nil {
+			rows := m.ToArray()
+			require.Len(t, rows, int(count))
+			if len(rows) > 0 {
+				again, err := decodeList(encodeList(rows), count, limit)
+				require.NoError(t, err)
+				require.True(t, m.Equals(again))
+			}
+		}
+		if m, err := decodeDeleted(b, limit); err == nil {
+			require.Equal(t, b, bitmapBytes(canonical(m)))
+		}
+	})
+}

@@ -30,7 +30,7 @@ type Destruction struct {
 //
 // All earlier backups of the ring are useless afterwards, for all keys: back up the ring after it. What an old copy of
 // the root file, or a disk that keeps old blocks, still gives away is in the package's documentation under
-// "Not protected". Cost: five writes with fsync, one of them the whole ring, and one call of the wrapper.
+// "Not protected". Cost: three atomic file writes, one of them the whole ring, and one call of the wrapper.
 func (r *Keyring) Destroy(ctx context.Context, name string, d Destruction) (*Receipt, error) {
 	if err := checkCallerName(name); err != nil {
 		return nil, err

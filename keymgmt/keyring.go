@@ -69,7 +69,13 @@ func OpenKeyring(ctx context.Context, f Files, w Wrapper, o Options) (*Keyring, 
 	return newKeyring(f, w, o).open(ctx)
 }
 
+// errNoWrapper is for a nil Wrapper.
+var errNoWrapper = errors.New("keymgmt: no wrapper: give one from NewPassphrase, CreateKeyFile or OpenKeyFile")
+
 func (r *Keyring) create(ctx context.Context) (*Keyring, error) {
+	if r.wrapper == nil {
+		return nil, errNoWrapper
+	}
 	if r.files.Ring == "" || r.files.Root == "" || filepath.Clean(r.files.Ring) == filepath.Clean(r.files.Root) {
 		return nil, fmt.Errorf("keymgmt: ring file %q and root file %q: give two different paths", r.files.Ring, r.files.Root)
 	}
@@ -147,6 +153,9 @@ func (r *Keyring) vacant() error {
 }
 
 func (r *Keyring) open(ctx context.Context) (*Keyring, error) {
+	if r.wrapper == nil {
+		return nil, errNoWrapper
+	}
 	// Before the lock file, so that opening a ring that is not there leaves nothing behind.
 	if _, err := os.Stat(r.files.Ring); err != nil {
 		return nil, fmt.Errorf("keymgmt: ring: %w: create it with CreateKeyring, or restore it from its newest backup", err)

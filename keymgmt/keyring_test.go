@@ -217,6 +217,11 @@ func TestFilesThatAreMissingOrThereAlready(t *testing.T) {
 
 	_, err = CreateKeyring(ctx, Files{Ring: "x", Root: "./x"}, w, Options{})
 	require.Error(t, err)
+	_, err = CreateKeyring(ctx, FilesIn(t.TempDir()), nil, Options{})
+	require.Error(t, err)
+	_, err = OpenKeyring(ctx, r.files, nil, Options{})
+	require.Error(t, err)
+	require.Error(t, r.Rewrap(ctx, nil))
 }
 
 func TestRootFileOpenToOthers(t *testing.T) {

@@ -73,7 +73,7 @@ func (r *Keyring) add(ctx context.Context, action, name string, secret *Secret) 
 }
 
 // GenerateMany makes a new random key for each name, as Generate does, in one atomic write: all or none. Names must not
-// repeat. An error names the culprit. Cost: one write of the whole ring, which for 10,000 names is about 0.1 s.
+// repeat. An error names the culprit. Cost: one write of the whole ring, which for 10,000 names takes some tenths of a second.
 func (r *Keyring) GenerateMany(ctx context.Context, names []string) error {
 	seen := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -241,6 +241,9 @@ func (r *Keyring) set(ctx context.Context, action, name string, version uint32, 
 // passphrase with an old copy of the root file opens old copies of the ring only. Other processes that have the ring
 // open must reopen it with the new wrapper. Back up the ring after it, as after Destroy.
 func (r *Keyring) Rewrap(ctx context.Context, w Wrapper) error {
+	if w == nil {
+		return errNoWrapper
+	}
 	return r.change(ctx, func(t *tree) (rootChange, error) {
 		if err := r.audit(ctx, "rewrap", "", 0, nil); err != nil {
 			return rootChange{}, untouched{err}

@@ -215,6 +215,44 @@ func TestSplitThenDestroy(t *testing.T) {
 	require.Equal(t, last, a.found["a/063#1"], "the key of the leaf before the split would have given it away")
 }
 
+// TestInnerSplitThenDestroy: the same for pages above the leaves.
+func TestInnerSplitThenDestroy(t *testing.T) {
+	ctx := context.Background()
+	r, w := newRing(t)
+	var backups [][]byte
+	for round := range 8 {
+		var names []string
+		for i := range 500 {
+			names = append(names, fmt.Sprintf("a/%03d/%d", i, round))
+		}
+		require.NoError(t, r.GenerateMany(ctx, names))
+		backups = append(backups, readFile(t, r.files.Ring))
+	}
+	pages, _ := r.tree.path(position{"a/250/0", 1})
+	require.GreaterOrEqual(t, len(pages), 4, "root page, two inner levels, leaf: an inner page has split")
+	doomed := []string{"a/000/0", "a/250/0", "a/251/3", "a/499/7"}
+	secrets := map[string][]byte{}
+	for _, name := range doomed {
+		secrets[name] = exposed(t, r, name)
+	}
+	oldRootKey := bytes.Clone(r.tree.root.key)
+	for _, name := range doomed {
+		_, err := r.Destroy(ctx, name, Destruction{})
+		require.NoError(t, err)
+		backups = append(backups, readFile(t, r.files.Ring))
+	}
+	a := newAttacker(t, backups...)
+	a.learn(rootKeyOf(t, r.files, w))
+	require.Len(t, a.found, 8*500-len(doomed)+1+len(doomed), "every living key, the signing key, the receipts")
+	for _, name := range doomed {
+		require.NotContains(t, a.found, name+"#1")
+	}
+	a.learn(oldRootKey)
+	for _, name := range doomed {
+		require.Equal(t, secrets[name], a.found[name+"#1"], "the attack works with the old root key")
+	}
+}
+
 // TestOldCopiesOfTheFiles does it with the files, as who restores a backup would.
 func TestOldCopiesOfTheFiles(t *testing.T) {
 	ctx := context.Background()

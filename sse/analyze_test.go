@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rivo/uniseg"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/text/unicode/norm"
@@ -156,6 +157,27 @@ func TestAssigned(t *testing.T) {
 			require.Fail(t, "the table differs", "%U", c)
 		}
 	}
+}
+
+// TestTextASCII compares the short way for ASCII with the tables.
+func TestTextASCII(t *testing.T) {
+	slow := func(text string) []string {
+		words := []string{}
+		state := -1
+		for text != "" {
+			var word string
+			word, text, state = uniseg.FirstWordInString(text, state)
+			if word = strings.Trim(word, " _.,:;"); strings.ContainsFunc(word, func(r rune) bool { return unicode.In(r, unicode.L, unicode.N) }) {
+				words = append(words, word)
+			}
+		}
+		return words
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		text := rapid.OneOf(rapid.StringMatching(`[a1_.:,; ]{0,30}`), rapid.StringMatching(`[a-z0-9_.:,; \x00-\x7f]{0,40}`)).Draw(r, "text")
+		text = foldText(text)
+		require.Equal(r, slow(text), cutSpaced([]string{}, text, forIndex), "%q", text)
+	})
 }
 
 func FuzzText(f *testing.F) {

@@ -264,9 +264,15 @@ func unspaced(r rune) bool {
 // cutSpaced appends the words of a run by the word boundaries of UAX 29, without what is no letter or digit at their ends.
 func cutSpaced(words []string, run string, why purpose) []string {
 	state := -1
+	ascii := isASCII(run) // most text is, and needs no tables
 	for run != "" {
 		var word string
-		word, run, state = uniseg.FirstWordInString(run, state)
+		if ascii {
+			n := asciiWord(run)
+			word, run = run[:n], run[n:]
+		} else {
+			word, run, state = uniseg.FirstWordInString(run, state)
+		}
 		word = strings.TrimLeftFunc(word, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N) })
 		word = strings.TrimRightFunc(word, func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N, unicode.M) })
 		for len(word) > maxWord {
@@ -282,6 +288,47 @@ func cutSpaced(words []string, run string, why purpose) []string {
 		}
 	}
 	return words
+}
+
+// asciiWord is the length of the first piece of an ASCII text by the word boundaries of UAX 29, as far as it matters here: pieces
+// without letters and digits may come in more parts.
+func asciiWord(s string) int {
+	n := 1
+	for ; n < len(s); n++ {
+		a, b := wordClass(s[n-1]), wordClass(s[n])
+		if a != classOther && b != classOther && a != classMid && b != classMid { // WB5, WB8 to WB10, WB13a, WB13b
+			continue
+		}
+		// WB6, WB7, WB11, WB12: one mark between two letters, or between two digits
+		if b == classMid && n+1 < len(s) && wordClass(s[n+1]) == a && (a == classLetter && s[n] != ',' && s[n] != ';' || a == classDigit && s[n] != ':') {
+			n++
+			continue
+		}
+		return n
+	}
+	return n
+}
+
+const (
+	classOther = iota
+	classLetter
+	classDigit
+	classLine // the low line joins everything
+	classMid  // MidLetter, MidNum and MidNumLet; the apostrophe was replaced
+)
+
+func wordClass(c byte) int {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		return classLetter
+	case '0' <= c && c <= '9':
+		return classDigit
+	case c == '_':
+		return classLine
+	case c == '.', c == ':', c == ',', c == ';':
+		return classMid
+	}
+	return classOther
 }
 
 // cutPairs appends the characters of a run, each with its marks, and the pairs of neighbours.

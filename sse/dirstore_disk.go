@@ -166,6 +166,23 @@ func readDir(path string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
+// readNames is readDir without order and kinds of files, for the folder that is listed most.
+func readNames(path string) ([]string, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sse: %w", err)
+	}
+	defer f.Close() // only read
+	names, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("sse: %w", err)
+	}
+	return names, nil
+}
+
 func damagedFile(path string, cause error) error {
 	return fmt.Errorf("sse: %s is %w: %w: restore it from a backup", path, ErrDamaged, cause)
 }

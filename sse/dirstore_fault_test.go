@@ -162,8 +162,11 @@ func TestDirFullDisk(t *testing.T) {
 				if !done {
 					require.NoError(t, c.do(d), "%s: there is room again", what)
 				}
+				if !from || err == nil {
+					require.NoError(t, d.Check(t.Context()), "%s: nothing is left lying", what)
+				}
 				require.True(t, c.state(t, openDir(t, path)))
-				require.NoError(t, d.Check(t.Context()), "%s: nothing is left lying", what)
+				require.NoError(t, d.Check(t.Context()), "%s: what could not be removed is swept", what)
 			}
 			require.Greater(t, steps, 1, "the faults hit")
 		}
@@ -314,4 +317,31 @@ func TestDirLockReplaced(t *testing.T) {
 		first()
 		wg.Wait()
 	}
+}
+
+// TestDirOrder: contents are durable before they get their name, and the name before the call returns. No kill of a process can show
+// that, only a failing machine.
+func TestDirOrder(t *testing.T) {
+	for name, want := range map[string]string{
+		"write":  "create write write write write sync rename syncdir",
+		"swap":   "create write sync rename syncdir remove",
+		"delete": "remove syncdir",
+	} {
+		d := dirBefore(t, t.TempDir())
+		var ops []string
+		d.disk.fault = func(op, path string) error {
+			ops = append(ops, op)
+			return nil
+		}
+		require.NoError(t, changes[name].do(d))
+		assert.Equal(t, want, strings.Join(ops, " "), name)
+	}
+	d := openDir(t, t.TempDir())
+	var ops []string
+	d.disk.fault = func(op, path string) error {
+		ops = append(ops, op)
+		return nil
+	}
+	require.NoError(t, changes["write"].do(d))
+	assert.True(t, strings.HasPrefix(strings.Join(ops, " "), "mkdir syncdir mkdir syncdir mkdir syncdir create"), "new folders are durable: %v", ops)
 }

@@ -169,7 +169,7 @@ func idBefore(name, ext string) (ID, bool) {
 func headVersion(name string) (uint64, bool) {
 	stem, ok := strings.CutSuffix(name, headExt)
 	v, err := strconv.ParseUint(stem, 10, 64)
-	return v, ok && err == nil && v > 0 && fmt.Sprintf("%020d", v) == stem
+	return v, ok && err == nil && v > 0 && len(stem) == 20
 }
 
 // partitions lists the partitions in the folder, and the names that are none.

@@ -73,13 +73,13 @@ func (d *Dir) SwapHead(ctx context.Context, partition ID, version uint64, blob [
 
 // versions lists the heads of a partition.
 func (d *Dir) versions(partition ID) ([]uint64, error) {
-	entries, err := readDir(d.partition(partition, headsDir))
+	names, err := readNames(d.partition(partition, headsDir))
 	if err != nil {
 		return nil, err
 	}
 	var versions []uint64
-	for _, e := range entries {
-		if v, ok := headVersion(e.Name()); ok {
+	for _, name := range names {
+		if v, ok := headVersion(name); ok {
 			versions = append(versions, v)
 		}
 	}

@@ -245,6 +245,11 @@ func TestDiskErrorAtEveryStep(t *testing.T) {
 			default:
 				require.ErrorIs(t, err, ErrPoisoned)
 				require.ErrorContains(t, err, path)
+				if mode == "full" {
+					content, err := os.ReadFile(path)
+					require.NoError(t, err)
+					require.Equal(t, int64(len(content)), l.size, "a record that was not synced is cut off again")
+				}
 				_, err = l.Release(bg, "ann", countQuery("a"), never(t))
 				require.ErrorIs(t, err, ErrPoisoned, "even answers that exist, until it is opened again")
 				_, err = l.Remaining(bg, "ann")

@@ -185,6 +185,37 @@ func TestRecordsMovedBetweenPlacesAndFiles(t *testing.T) {
 	}
 }
 
+// Two histories of one ledger, made by going on from a copy, cannot be spliced: same key, same id, right sequences, but the hash of the
+// record before gives it away. Otherwise the dear part of one history could be swapped for the cheap part of another.
+func TestSplicedHistories(t *testing.T) {
+	l, path := create(t, limitsOf(t, 1, 1))
+	_, err := l.Release(bg, "ann", countQuery("x"), exactly(5))
+	require.NoError(t, err)
+	start, err := os.ReadFile(path)
+	require.NoError(t, err)
+	history := func(epsilons ...float64) []byte {
+		p := filepath.Join(t.TempDir(), "copy")
+		require.NoError(t, os.WriteFile(p, start, 0o600))
+		l := open(t, p)
+		for i, e := range epsilons {
+			q := countQuery("y")
+			q.DataVersion, q.Epsilon = uint64(i), e
+			_, err := l.Release(bg, "ann", q, exactly(5))
+			require.NoError(t, err)
+		}
+		b, err := os.ReadFile(p)
+		require.NoError(t, err)
+		return b
+	}
+	dear, cheap := history(1, 0.25), history(0.01, 0.25)
+	require.Equal(t, len(dear), len(cheap))
+	starts := recordStarts(dear)
+	for _, at := range starts[4:] { // record 3 is the first that differs
+		_, _, err := try(t, t.TempDir(), append(bytes.Clone(cheap[:at]), dear[at:]...), Head{})
+		require.ErrorIs(t, err, ErrDamaged)
+	}
+}
+
 // Whoever holds the key is bound by the rules too: records with right MACs that break them are refused. This is what stands behind
 // the checks that run before a record is written.
 func TestRulesHoldForSealedRecords(t *testing.T) {
@@ -229,6 +260,15 @@ func TestRulesHoldForSealedRecords(t *testing.T) {
 		c.r.seq, c.r.prev = uint64(len(starts)), l.prev
 		r := l.keys.seal(c.r, c.body)
 		_, _, err := try(t, dir, append(bytes.Clone(content), r.bytes()...), Head{})
+		require.ErrorIs(t, err, ErrDamaged, name)
+	}
+	for name, spoil := range map[string]func(r *record){
+		"another sequence": func(r *record) { r.seq++ }, "another previous record": func(r *record) { r.prev[5] ^= 1 },
+	} {
+		bad := good
+		bad.seq, bad.prev = uint64(len(starts)), l.prev
+		spoil(&bad)
+		_, _, err := try(t, dir, append(bytes.Clone(content), l.keys.seal(bad, reserve(fresh, false)).bytes()...), Head{})
 		require.ErrorIs(t, err, ErrDamaged, name)
 	}
 	good.seq, good.prev = uint64(len(starts)), l.prev

@@ -232,7 +232,7 @@ func foldOf(all []*content, items []item) []*content {
 			bytes += int(c.segment.tail)
 		}
 	}
-	if len(tails) < maxTails-1 && bytes < tailBytes {
+	if len(tails) < maxTails && bytes < tailBytes {
 		return nil
 	}
 	return tails
@@ -282,14 +282,16 @@ func (ix *Index) writeBatch(ctx context.Context, st *state, fold []*content, res
 	var err error
 	// Small batches stay tails until they are a megabyte together.
 	if len(res.keep) < tailRows && size < tailBytes {
-		w.segment, err = ix.writeTail(ctx, st.key, docs)
-	} else {
-		b := newBuilder()
-		for _, d := range docs {
-			b.add(d)
+		if b := encodeTail(docs); len(b) <= tailBytes {
+			w.segment, err = ix.writeTail(ctx, st.key, docs, b)
+			return w, err
 		}
-		w.segment, err = ix.writeFull(ctx, st.key, st.manifest.schema, b)
 	}
+	b := newBuilder()
+	for _, d := range docs {
+		b.add(d)
+	}
+	w.segment, err = ix.writeFull(ctx, st.key, st.manifest.schema, b)
 	return w, err
 }
 

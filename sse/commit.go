@@ -246,15 +246,11 @@ func (ix *Index) writeFull(ctx context.Context, k key, schema Schema, b *builder
 	}
 }
 
-// writeTail writes a tail segment under fresh keys. Tombstones come last in docs.
-func (ix *Index) writeTail(ctx context.Context, k key, docs []document) (*segment, error) {
+// writeTail writes a tail segment under fresh keys: documents, tombstones last, and their encoding.
+func (ix *Index) writeTail(ctx context.Context, k key, docs []document, b []byte) (*segment, error) {
 	n := slices.IndexFunc(docs, func(d document) bool { return d.tomb })
 	if n < 0 {
 		n = len(docs)
-	}
-	b := encodeTail(docs)
-	if len(b) > maxTail {
-		return nil, fmt.Errorf("sse: %w: %d documents with terms of %d bytes, %d are the limit: write fewer at a time", ErrBatch, len(docs), len(b), maxTail)
 	}
 	s := &segment{form: formTail, created: time.Now().Unix(), docs: uint32(n), rows: uint32(len(docs)), tail: uint32(len(b))}
 	var err error

@@ -18,8 +18,7 @@ const (
 const (
 	maxRows     = 1 << 20 // rows of a segment
 	maxPages    = 1 << 30 // pages of a segment
-	tailBytes   = 1 << 20 // all tails of a partition together; more are folded into a full segment
-	maxTail     = 8 << 20 // of one tail: a few documents may be large
+	tailBytes   = 1 << 20 // of a tail, and of all tails of a partition before they are folded into a full segment
 	maxVocab    = 256 << 20
 	maxSegments = 1 << 12
 	maxRetired  = 1 << 14
@@ -170,7 +169,7 @@ func readSegment(d *wire.Decoder, fields int) *segment {
 	}
 	switch s.form {
 	case formTail:
-		if s.tail = d.Uint32(); d.Err() == nil && (s.tail == 0 || s.tail > maxTail) {
+		if s.tail = d.Uint32(); d.Err() == nil && (s.tail == 0 || s.tail > tailBytes) {
 			d.Failf("a tail of %d bytes", s.tail)
 		}
 	case formFull:

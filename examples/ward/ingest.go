@@ -25,8 +25,9 @@ import (
 	"github.com/veilchart/veilchart/sse"
 )
 
-// batchRecords is how many records are made durable together. A batch is a few more, since a patient is not divided.
-const batchRecords = 2000
+// batchRecords is how many records are made durable together: as many as take a second or two, since each batch waits for the disk some
+// twenty times. A batch is a few more, since a patient is not divided.
+const batchRecords = 4000
 
 // batch is a run of the input: whole patients, as long as the input is grouped by patient.
 type batch struct {
@@ -160,11 +161,13 @@ func (h *hospital) ingest(ctx context.Context, w *ward, p *progress) error {
 		return nil
 	})
 	g.Go(func() error {
-		for b := range ready {
-			h.state.Started = b.n + 1
+		if first < len(batches) {
+			h.state.Started = first + 1
 			if err := h.remember(ctx); err != nil {
 				return err
 			}
+		}
+		for b := range ready {
 			if err := h.storeBatch(ctx, w, b.sealed, b.n != half); err != nil {
 				return fmt.Errorf("storing batch %d of %d: %w. The batches before it are safe; run again with the same -dir to go on", b.n+1, len(batches), err)
 			}
@@ -172,6 +175,7 @@ func (h *hospital) ingest(ctx context.Context, w *ward, p *progress) error {
 			if h.state.FirstCheckpoint == nil {
 				h.state.FirstCheckpoint = h.log.Checkpoint().Bytes()
 			}
+			h.state.Started = min(b.n+2, len(batches)) // the next one begins
 			h.state.Took = before + time.Since(start)
 			if err := h.remember(ctx); err != nil {
 				return err

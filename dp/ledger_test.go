@@ -382,6 +382,78 @@ func TestBudgetUnder64Goroutines(t *testing.T) {
 	}
 }
 
+func TestSameQuestionAtOnceIsChargedOnce(t *testing.T) {
+	l, _ := create(t, limitsOf(t, 1, 1))
+	var computed atomic.Int64
+	var wg sync.WaitGroup
+	inside, cont := make(chan struct{}), make(chan struct{})
+	for i := range 16 {
+		wg.Go(func() {
+			if i > 0 {
+				<-inside // while the first computes, the others ask
+			}
+			_, err := l.Release(bg, "ann", countQuery("x"), func(context.Context) (Exact, error) {
+				if computed.Add(1) == 1 {
+					close(inside)
+					<-cont
+				}
+				return Exact{Count: 1 << 30}, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// One that gives up waiting does so without a trace.
+	<-inside
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	_, err := l.Release(ctx, "ann", countQuery("x"), never(t))
+	require.ErrorIs(t, err, context.Canceled)
+	// Other questions do not wait.
+	_, err = l.Release(bg, "ann", countQuery("y"), exactly(1))
+	require.NoError(t, err)
+	close(cont)
+	wg.Wait()
+	require.Equal(t, int64(1), computed.Load())
+	own, _ := spent(t, l, "ann")
+	require.Equal(t, 2*laplaceCost(1<<18).rho, own.rho)
+}
+
+// Two processes that work on one new question are both charged, and both get the answer that was written first.
+func TestSameQuestionInTwoProcesses(t *testing.T) {
+	a, path := create(t, limitsOf(t, 1, 1))
+	b := open(t, path)
+	var first Release
+	late, err := a.Release(bg, "ann", countQuery("x"), func(context.Context) (Exact, error) {
+		var err error
+		first, err = b.Release(bg, "bob", countQuery("x"), exactly(1<<30))
+		require.NoError(t, err)
+		return Exact{Count: 1 << 35}, nil // as if the data had changed: must not be seen
+	})
+	require.NoError(t, err)
+	require.Equal(t, first.Noisy, late.Noisy)
+	require.True(t, late.Cached)
+	require.Equal(t, late.Cost, late.Charged)
+	unit := laplaceCost(1 << 18).rho
+	for _, l := range []*Ledger{a, b, open(t, path)} {
+		own, global := spent(t, l, "ann")
+		require.Equal(t, [2]uint64{unit, 2 * unit}, [2]uint64{own.rho, global.rho})
+		r, err := l.Release(bg, "ann", countQuery("x"), never(t))
+		require.NoError(t, err)
+		require.Equal(t, first.Noisy, r.Noisy)
+	}
+	// Even with a right MAC, the late answer cannot be added.
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	p, err := countQuery("x").Plan()
+	require.NoError(t, err)
+	r := a.keys.seal(record{seq: a.Head().Seq + 1, prev: a.Head().Hash, kind: typeCommit, query: a.keys.question(p.query)}, answer{1, []int64{7}}.append(nil))
+	_, _, err = try(t, t.TempDir(), append(content, r.bytes()...), Head{})
+	require.ErrorIs(t, err, ErrDamaged)
+	require.ErrorContains(t, err, "second answer")
+}
+
 func TestSuppressionIsTheLedgersRule(t *testing.T) {
 	limits := limitsOf(t, 1, 1)
 	limits.SuppressBelow = 500

@@ -64,7 +64,7 @@ func eachCoreVector(t *testing.T, prefix string, count int, test func(t *testing
 	}
 }
 
-func readCoreVector(t *testing.T, file string) (v coreVector) {
+func readCoreVector(t testing.TB, file string) (v coreVector) {
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(b, &v))

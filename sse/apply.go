@@ -188,7 +188,7 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {
-			// If the outcome is not known the segment may be in use; otherwise nobody will ever name it. The sweep decides.
+			ix.drop(ctx, err, w)
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
@@ -199,7 +199,7 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 			return err
 		}
 		if !w.valid(st.manifest) {
-			ix.discard(ctx, w.segment.id)
+			ix.drop(ctx, errReplaced, w)
 			return errReplaced
 		}
 		if all, err = ix.contents(ctx, &meter{}, st, nil); err != nil {
@@ -213,7 +213,7 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 			return err
 		}
 		if res.changed {
-			ix.discard(ctx, w.segment.id)
+			ix.drop(ctx, errReplaced, w)
 			return errReplaced
 		}
 	}

@@ -103,7 +103,7 @@ func (c *change) bury(id ID, rows *roaring.Bitmap) {
 func (ix *Index) commit(ctx context.Context, st *state, c *change, started time.Time) error {
 	c.at = time.Now()
 	if c.at.Sub(started) > ix.grace/2 {
-		return errStale
+		return errStale // the sweep takes the segments, if it has not yet
 	}
 	k := st.key
 	if c.key != nil {
@@ -124,8 +124,10 @@ func (ix *Index) commit(ctx context.Context, st *state, c *change, started time.
 			return nil
 		}
 	}
-	for _, id := range c.objects {
-		ix.discard(ctx, id)
+	if !errors.Is(err, errUnknown) {
+		for _, id := range c.objects {
+			ix.discard(ctx, id)
+		}
 	}
 	return err
 }

@@ -19,7 +19,8 @@ type CompactOptions struct {
 	// opens the partition no more. After a crash one of the two opens it.
 	NewKey []byte
 	// DeleteNow deletes replaced segments at once, those of earlier compactions included, not after the grace period. Other
-	// readers notice and begin their query again. Use it to erase.
+	// readers notice and begin their query again. Use it to erase. What a crashed writer left behind, and never took effect,
+	// goes with the first compaction after the grace period.
 	DeleteNow bool
 	// Progress is called now and then with the rows that were rewritten, and those that there are to rewrite.
 	Progress func(done, total int)
@@ -185,6 +186,7 @@ func (ix *Index) merge(ctx context.Context, group []ID, full bool, p *progress) 
 		c.inPlace = true
 		c.replace(w)
 		if err = ix.commit(ctx, st, c, started); !errors.Is(err, ErrConflict) {
+			ix.drop(ctx, err, w)
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
@@ -194,14 +196,17 @@ func (ix *Index) merge(ctx context.Context, group []ID, full bool, p *progress) 
 			return err
 		}
 		if !w.valid(st.manifest) {
-			ix.drop(ctx, w)
+			ix.drop(ctx, errReplaced, w)
 			return errReplaced
 		}
 	}
 }
 
-// drop deletes segments that lost their use before a manifest named them.
-func (ix *Index) drop(ctx context.Context, ws ...*written) {
+// drop deletes segments that no manifest names and none will, because of err. If err is nil or leaves that open it does nothing.
+func (ix *Index) drop(ctx context.Context, err error, ws ...*written) {
+	if err == nil || errors.Is(err, errUnknown) {
+		return
+	}
 	for _, w := range ws {
 		if w.segment != nil {
 			ix.discard(ctx, w.segment.id)
@@ -228,7 +233,7 @@ func (ix *Index) rotate(ctx context.Context, newKey *key, o CompactOptions) erro
 					moved[id] = true
 				}
 			} else {
-				ix.drop(ctx, w)
+				ix.drop(ctx, errReplaced, w)
 			}
 		}
 		ws = valid
@@ -263,12 +268,14 @@ func (ix *Index) rotate(ctx context.Context, newKey *key, o CompactOptions) erro
 			c.replace(w)
 		}
 		if err = ix.commit(ctx, st, c, started); !errors.Is(err, ErrConflict) {
+			ix.drop(ctx, err, ws...)
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
 	}
+	ix.drop(ctx, ErrConflict, ws...)
 	return fmt.Errorf("sse: partition %v: %w: others write too often for a rotation: try again later", ix.partition, ErrConflict)
 }
 

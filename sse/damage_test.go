@@ -138,16 +138,39 @@ func TestDamagedPagesAreNamed(t *testing.T) {
 	require.Equal(t, st.anchor, ix.Anchor(), "a failed compaction changed the partition")
 }
 
+func TestDamagedHeadIsNamed(t *testing.T) {
+	ctx := context.Background()
+	d, err := OpenDir(t.TempDir())
+	require.NoError(t, err)
+	ix := mustCreate(t, d, smallSchema, Options{})
+	require.NoError(t, ix.Apply(ctx, batchOf("a", 3)))
+	path := d.HeadPath(ID{1}, 2)
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for i := 0; i < len(good); i += 97 {
+		bad := slices.Clone(good)
+		bad[i] ^= 4
+		require.NoError(t, os.WriteFile(path, bad, 0o600))
+		_, err := Open(ctx, d, testKey, ID{1}, Options{})
+		require.Error(t, err)
+		require.ErrorContains(t, err, filepath.Base(path))
+		_, err = ix.Search(ctx, Term("tag", String("all")), SearchOptions{})
+		require.ErrorContains(t, err, filepath.Base(path))
+	}
+	require.NoError(t, os.WriteFile(path, good, 0o600))
+	_, err = Open(ctx, d, make([]byte, KeySize), ID{1}, Options{})
+	require.ErrorIs(t, err, ErrDecrypt)
+	require.ErrorContains(t, err, filepath.Base(path))
+	require.Equal(t, 3, count(t, ix, Term("tag", String("all"))))
+}
+
 func TestLostSegmentIsReported(t *testing.T) {
 	s := newMemStore()
-	ix := everyKind(t, s)
-	for id := range s.segments[ID{1}] {
-		delete(s.segments[ID{1}], id)
-	}
+	everyKind(t, s)
+	clear(s.segments[ID{1}])
 	_, err := mustOpen(t, s, Options{}).Search(context.Background(), Term("tag", String("half")), SearchOptions{})
 	require.ErrorIs(t, err, ErrMissing)
 	require.ErrorContains(t, err, "backup")
-	_ = ix
 }
 
 // A page opens only as what it was written: the partition, the segment, its number and its kind are authenticated.

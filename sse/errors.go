@@ -23,13 +23,16 @@ var (
 
 	// errStale ends an attempt whose segments may already have been swept; the caller of commit starts over.
 	errStale = errors.New("attempt took longer than half of the grace period")
+	// errUnknown marks a swap that may have taken effect: nothing that it names may be deleted.
+	errUnknown = errors.New("it is not known whether it took effect: apply the batch again, repetition does no harm")
 	// errReplaced ends an attempt whose inputs were merged away by somebody else.
 	errReplaced = errors.New("segments were replaced meanwhile")
 )
 
-// pather is what a store may offer so that an error about a page names a file.
+// pather is what a store may offer so that an error about a page or a head names a file.
 type pather interface {
 	SegmentPath(partition, segment ID) string
+	HeadPath(partition ID, version uint64) string
 }
 
 // damaged is the error for a page that does not authenticate or does not decode.

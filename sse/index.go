@@ -17,7 +17,8 @@ type Options struct {
 	// read again each time.
 	CacheBytes int
 	// Grace is how long segments that a compaction replaced are kept for readers that still use them; 0 is one hour. A write
-	// that takes longer than half of it starts over. All programs on one store should agree on it.
+	// that takes longer than half of it starts over. All programs on one store should agree on it, and on the time of day to
+	// within a quarter of it.
 	Grace time.Duration
 	// Anchor is a state that the caller remembers; Open fails with ErrRollback if the store is behind it. Create ignores it.
 	Anchor Anchor
@@ -169,7 +170,7 @@ func (ix *Index) load(ctx context.Context, k key, old *state, after Anchor) (*st
 	if old != nil && latest == old.anchor.Counter {
 		return old, nil
 	}
-	m, err := openManifest(k, ix.partition, latest, blob)
+	m, err := ix.openHead(k, latest, blob)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +180,15 @@ func (ix *Index) load(ctx context.Context, k key, old *state, after Anchor) (*st
 		}
 	}
 	return ix.adopt(k, m, Anchor{latest, hash}), nil
+}
+
+// openHead names the file in its errors, where there is one.
+func (ix *Index) openHead(k key, version uint64, blob []byte) (*manifest, error) {
+	m, err := openManifest(k, ix.partition, version, blob)
+	if p, ok := ix.store.(pather); ok && err != nil {
+		err = fmt.Errorf("%w (in %s)", err, p.HeadPath(ix.partition, version))
+	}
+	return m, err
 }
 
 // chain walks from m back to the anchor, as far as the store keeps heads and the key opens them, and compares hashes. A store that
@@ -203,7 +213,7 @@ func (ix *Index) chain(ctx context.Context, k key, m *manifest, after Anchor) er
 		if sha256.Sum256(blob) != want {
 			return ix.forked(v)
 		}
-		if m, err = openManifest(k, ix.partition, v, blob); errors.Is(err, ErrDecrypt) {
+		if m, err = ix.openHead(k, v, blob); errors.Is(err, ErrDecrypt) {
 			return nil // it is the one that its successor names, under the key before a rotation
 		} else if err != nil {
 			return err
@@ -257,7 +267,7 @@ func (ix *Index) swap(ctx context.Context, version uint64, blob []byte) error {
 	case errors.Is(herr, ErrMissing):
 		return fmt.Errorf("sse: writing head %d of partition %v: nothing was changed: %w", version, ix.partition, err)
 	}
-	return fmt.Errorf("sse: writing head %d of partition %v: it is not known whether it took effect (%w): apply the batch again, repetition does no harm: %w", version, ix.partition, herr, err)
+	return fmt.Errorf("sse: writing head %d of partition %v: %w (%w): %w", version, ix.partition, errUnknown, herr, err)
 }
 
 // Stats describes a partition.

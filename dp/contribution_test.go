@@ -110,3 +110,17 @@ func TestContributionOrderIsInjective(t *testing.T) {
 	rows := []Row{{Patient: "ab", ID: "c"}, {Patient: "a", ID: "bc"}}
 	require.Equal(t, rows, kept(t, Contribution{Rows: 1}, rows))
 }
+
+// The order of docs/spec/dp.md, computed by another program.
+func TestContributionOrderIsFixed(t *testing.T) {
+	var rows []Row
+	for i := range 24 {
+		rows = append(rows, Row{Patient: fmt.Sprint("p", i%3), Group: fmt.Sprint("g", i%4), ID: fmt.Sprint(i)})
+	}
+	got, err := BoundContributions(orderKey, Contribution{Rows: 3}, rows)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 3, 7, 9, 10, 14, 16, 17, 20}, got)
+	got, err = BoundContributions(orderKey, Contribution{Rows: 1, Groups: 2}, rows)
+	require.NoError(t, err)
+	require.Equal(t, []int{3, 6, 10, 16, 17, 23}, got)
+}

@@ -267,6 +267,25 @@ func TestMeanIntervalHoldsEveryAllowedMean(t *testing.T) {
 	})
 }
 
+// Two numbers that must hold together each get half of what may fail; a sum from zero does not use its count.
+func TestUnionBound(t *testing.T) {
+	for _, q := range []Query{sumQuery(""), meanQuery("")} {
+		p, err := q.Plan()
+		require.NoError(t, err)
+		kc, ks := p.halves(0.9)
+		require.Equal(t, p.Noise[0].Quantile(0.95), kc)
+		require.Equal(t, p.Noise[1].Quantile(0.95), ks)
+	}
+	q := sumQuery("")
+	q.Bounds.Lo, q.Confidence = 0, 0.9
+	p, err := q.Plan()
+	require.NoError(t, err)
+	kc, ks := p.halves(0.9)
+	require.Zero(t, kc)
+	require.Equal(t, p.Noise[1].Quantile(0.9), ks)
+	require.Equal(t, float64(ks)/10, p.Margin(5))
+}
+
 func TestSuppressionLooksAtTheNoisyCount(t *testing.T) {
 	h := histogramQuery("")
 	p, err := h.Plan()

@@ -18,7 +18,7 @@ type Release struct {
 	Seq        uint64  // the ledger record that holds the answer
 }
 
-// An Estimate is a number with an interval, in the column's unit. In Confidence of all releases the interval holds the exact answer
+// An Estimate is a number with an interval, in the column's unit. In at least Confidence of all releases the interval holds the exact answer
 // over the rows that were kept: it covers the noise, not the sampling error, not the clamping to the bounds, and not the
 // rows dropped by contribution bounding. Counts may be negative. A mean and its interval lie within the bounds; they mean nothing
 // if no row is in the set. Numbers are rounded to the nearest float64.

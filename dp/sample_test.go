@@ -231,6 +231,8 @@ func TestPoolGivesEachSampleOnce(t *testing.T) {
 		s, err := p.take(n, 5)
 		require.NoError(t, err)
 		require.Len(t, s, 5)
+		stock := p.stock[n.key()]
+		require.Equal(t, make([]int64, 5), stock[len(stock):len(stock)+5], "what was taken is wiped from the stock")
 		for _, v := range s {
 			// A collision of 200 samples at sigma 2^20 has probability about 200^2/2^22, so a few are let pass; a pool that hands
 			// samples out twice has a hundred.

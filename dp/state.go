@@ -6,7 +6,7 @@ import "fmt"
 // change it (ledger's checkpoints, another machine). The zero Head names nothing.
 type Head struct {
 	Seq  uint64
-	Hash [hashSize]byte
+	Hash [32]byte
 }
 
 // Limits are fixed when a ledger is created.

@@ -74,9 +74,10 @@ func (ix *Index) Apply(ctx context.Context, b Batch) error {
 		err := ix.attempt(ctx, items, b.New)
 		switch {
 		case err == nil:
-			return ix.bound(ctx)
+			ix.bound(ctx)
+			return nil
 		// Somebody merged the segments that this attempt relied on, or it took too long: from the start.
-		case errors.Is(err, errReplaced), errors.Is(err, errStale), errors.Is(err, ErrMissing) && try < maxTries:
+		case try < maxTries && (errors.Is(err, errReplaced) || errors.Is(err, errStale) || errors.Is(err, ErrMissing)):
 			if err := pause(ctx, try); err != nil {
 				return err
 			}

@@ -221,6 +221,9 @@ func (d *draft) words(schema Schema, terms []term) error {
 		d.vocabs = append(d.vocabs, b)
 	}
 	d.terms = appendTerms(nil, rest)
+	if len(d.terms) > maxTerms {
+		return fmt.Errorf("sse: %w: the list of terms has %d bytes, %d is the limit: write smaller batches", ErrBatch, len(d.terms), maxTerms)
+	}
 	d.segment.terms = uint32(len(d.terms))
 	return nil
 }

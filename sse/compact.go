@@ -62,9 +62,8 @@ func (ix *Index) Compact(ctx context.Context, o CompactOptions) error {
 
 // bound keeps the number of segments small after a batch. The batch is written; so what goes wrong here is left to Compact,
 // which reports it.
-func (ix *Index) bound(ctx context.Context) error {
+func (ix *Index) bound(ctx context.Context) {
 	_ = ix.tiers(ctx, tierFan, CompactOptions{})
-	return nil
 }
 
 // tier is the size class of a segment: four times the rows, one class up.

@@ -15,7 +15,8 @@ var (
 	// remembered, by this Index or in Options.Anchor. Do not write to it: find out who put it back.
 	ErrRollback = errors.New("the store went back behind a state that was already seen")
 	// ErrTooBroad is returned for a query that would read more pages, or expand to more terms, than its limit. Narrow
-	// the query, or raise the limit in SearchOptions. It depends on sizes that the server sees anyway.
+	// the query, or raise the limit in SearchOptions. The limit of pages depends on sizes that the server sees anyway, that of
+	// terms on how many words of a vocabulary match.
 	ErrTooBroad = errors.New("query is too broad")
 	// ErrBatch is wrapped by the errors of Apply for a batch that contradicts itself or holds a document out of bounds.
 	// Nothing was written.

@@ -16,10 +16,11 @@ const (
 
 // Limits of a segment. A full segment of the most rows has some tens of millions of postings.
 const (
-	maxRows     = 1 << 20 // rows of a segment
-	maxPages    = 1 << 30 // pages of a segment
-	tailBytes   = 1 << 20 // of a tail, and of all tails of a partition before they are folded into a full segment
-	maxVocab    = 256 << 20
+	maxRows     = 1 << 20   // rows of a segment
+	maxPages    = 1 << 30   // pages of a segment
+	tailBytes   = 1 << 20   // of a tail, and of all tails of a partition before they are folded into a full segment
+	maxVocab    = 256 << 20 // bytes of a vocabulary
+	maxTerms    = 1 << 30   // bytes of the list of terms
 	maxSegments = 1 << 12
 	maxRetired  = 1 << 14
 )
@@ -194,6 +195,9 @@ func readSegment(d *wire.Decoder, fields int) *segment {
 
 // checkLayout refuses regions that no segment has, before they are multiplied.
 func (s *segment) checkLayout(d *wire.Decoder) {
+	if d.Err() == nil && s.terms > maxTerms {
+		d.Failf("a list of terms of %d bytes", s.terms)
+	}
 	if d.Err() != nil {
 		return
 	}

@@ -28,6 +28,9 @@ const (
 
 const inlineRoom = entryBody - 2
 
+// maxList is more than the longest list has: 4 bytes for each row of the largest segment.
+const maxList = 4 * maxRows
+
 var (
 	errBucket = errors.New("its bucket does not decode")
 	errEntry  = errors.New("its entry does not decode")
@@ -86,7 +89,7 @@ func decodeEntry(b [entryBody]byte, rows, shared, own uint32) (entry, error) {
 		}
 	case entryOwn:
 		e.count, e.page, e.length = binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:]), binary.BigEndian.Uint32(b[9:])
-		if e.length < pageRoom || uint64(e.page)+uint64(e.ownPages()) > uint64(own) {
+		if e.length < pageRoom || e.length > maxList || uint64(e.page)+uint64(e.ownPages()) > uint64(own) {
 			return entry{}, errEntry
 		}
 	}

@@ -168,7 +168,7 @@ func (h *hospital) ingest(ctx context.Context, w *ward, p *progress) error {
 			}
 		}
 		for b := range ready {
-			if err := h.storeBatch(ctx, w, b.sealed, b.n != half); err != nil {
+			if err := h.storeBatch(ctx, w, b.sealed, b.n != half, p); err != nil {
 				return fmt.Errorf("storing batch %d of %d: %w. The batches before it are safe; run again with the same -dir to go on", b.n+1, len(batches), err)
 			}
 			h.state.Batches = b.n + 1
@@ -295,15 +295,7 @@ func (h *hospital) sealBatch(ctx context.Context, b batch, resumed bool, p *prog
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := h.sealPatient(keys[patient], list); err != nil {
-				return err
-			}
-			records := make([]*record, len(list))
-			for i, s := range list {
-				records[i] = s.record
-			}
-			p.add(len(list), size(records))
-			return nil
+			return h.sealPatient(keys[patient], list)
 		})
 	}
 	return all, g.Wait()
@@ -368,8 +360,8 @@ func (h *hospital) patientKeys(ctx context.Context, patients []string) (map[stri
 }
 
 // storeBatch makes a batch durable in three steps: blobs, log, index. What has no row in the index does not exist for a reader, so a batch
-// that was cut short is done again.
-func (h *hospital) storeBatch(ctx context.Context, w *ward, sealed []*sealedRecord, fresh bool) error {
+// that was cut short is done again. Progress is counted at the first step, which takes longest: a file for each record.
+func (h *hospital) storeBatch(ctx context.Context, w *ward, sealed []*sealedRecord, fresh bool, p *progress) error {
 	if len(sealed) == 0 {
 		return nil
 	}
@@ -383,6 +375,7 @@ func (h *hospital) storeBatch(ctx context.Context, w *ward, sealed []*sealedReco
 		}
 		s.cid, s.object = cid, nil
 		leaves[i] = cid.Bytes()
+		p.add(1, int64(len(s.raw)))
 	}
 	if err := blobs.Commit(ctx); err != nil {
 		return err

@@ -128,6 +128,11 @@ func (h *hospital) ask(ctx context.Context, querier string, q question) (a answe
 	if err != nil {
 		return a, err
 	}
+	if !a.Cached { // a ledger that is put back behind this answer must be noticed
+		if err := h.remember(ctx); err != nil {
+			return a, err
+		}
+	}
 	a.left, err = h.budget.Remaining(ctx, querier)
 	return a, err
 }

@@ -130,7 +130,7 @@ func (s *screen) progress(total int) *progress {
 	return &progress{s: s, total: total, start: now(), drawn: now()}
 }
 
-// add counts records that were sealed, skip such as were there already.
+// add counts records that were stored, skip such as were there already.
 func (p *progress) add(n int, bytes int64)  { p.count(n, n, bytes) }
 func (p *progress) skip(n int, bytes int64) { p.count(n, 0, 0) }
 

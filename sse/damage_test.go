@@ -242,6 +242,14 @@ func TestRollbackIsDetected(t *testing.T) {
 		require.ErrorIs(t, err, ErrRollback, "fork of %d", i)
 	}
 
+	// A head of the true history in the middle of the other does not help when the heads before it are not kept.
+	mixed := slices.Clone(s.heads[ID{1}])
+	require.Greater(t, len(mixed), len(now))
+	mixed[len(mixed)-2], mixed[len(mixed)-3] = now[len(now)-1], nil
+	s.heads[ID{1}] = mixed
+	_, err = Open(ctx, s, testKey, ID{1}, Options{Anchor: Anchor{Counter: 1}})
+	require.ErrorIs(t, err, ErrRollback)
+
 	s.heads[ID{1}] = now
 	put(ix, "d")
 	put(ix, "e")

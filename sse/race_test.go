@@ -36,22 +36,22 @@ func TestLostRaces(t *testing.T) {
 	}
 	put := func(d ...Document) Batch { return Batch{Put: d} }
 	for _, c := range []struct {
-		name           string
-		first          Batch
-		mine, theirs   Batch
-		want           uint64 // revision of "x" in the end; 0 if it is gone
-		neverBothTerms bool
+		name         string
+		first        Batch
+		mine, theirs Batch
+		want         uint64 // revision of "x" in the end; 0 if it is gone
+		late         uint64 // of a deleted "x": a revision that must not come back
 	}{
-		{"they are newer", put(doc("x", 1, "a")), put(doc("x", 2, "mine")), put(doc("x", 3, "theirs")), 3, true},
-		{"I am newer", put(doc("x", 1, "a")), put(doc("x", 5, "mine")), put(doc("x", 3, "theirs")), 5, true},
-		{"the same", put(doc("x", 1, "a")), put(doc("x", 2, "mine")), put(doc("x", 2, "theirs")), 2, true},
-		{"both new", Batch{}, put(doc("x", 2, "mine")), put(doc("x", 1, "theirs")), 2, true},
-		{"they delete", put(doc("x", 1, "a")), put(doc("x", 2, "mine")), Batch{Delete: []Deletion{{"x", 2}}}, 0, true},
-		{"they delete less", put(doc("x", 1, "a")), put(doc("x", 3, "mine")), Batch{Delete: []Deletion{{"x", 2}}}, 3, true},
-		{"I delete whatever is there", put(doc("x", 1, "a")), Batch{Delete: []Deletion{{ID: "x"}}}, put(doc("x", 7, "theirs")), 0, true},
-		{"I delete what was not there", put(doc("y", 1, "a")), Batch{Put: []Document{doc("y", 2, "b")}, Delete: []Deletion{{ID: "x"}}}, put(doc("x", 7, "theirs")), 0, true},
-		{"I delete an older one", put(doc("x", 1, "a")), Batch{Delete: []Deletion{{"x", 4}}}, put(doc("x", 7, "theirs")), 7, true},
-		{"both delete", put(doc("x", 1, "a")), Batch{Delete: []Deletion{{ID: "x"}}}, Batch{Delete: []Deletion{{ID: "x"}}}, 0, true},
+		{"they are newer", put(doc("x", 1, "a")), put(doc("x", 2, "mine")), put(doc("x", 3, "theirs")), 3, 0},
+		{"I am newer", put(doc("x", 1, "a")), put(doc("x", 5, "mine")), put(doc("x", 3, "theirs")), 5, 0},
+		{"the same", put(doc("x", 1, "a")), put(doc("x", 2, "mine")), put(doc("x", 2, "theirs")), 2, 0},
+		{"both new", Batch{}, put(doc("x", 2, "mine")), put(doc("x", 1, "theirs")), 2, 0},
+		{"they delete", put(doc("x", 1, "a")), put(doc("x", 2, "mine")), Batch{Delete: []Deletion{{"x", 2}}}, 0, 2},
+		{"they delete less", put(doc("x", 1, "a")), put(doc("x", 3, "mine")), Batch{Delete: []Deletion{{"x", 2}}}, 3, 0},
+		{"I delete whatever is there", put(doc("x", 1, "a")), Batch{Delete: []Deletion{{ID: "x"}}}, put(doc("x", 7, "theirs")), 0, 7},
+		{"I delete what was not there", put(doc("y", 1, "a")), Batch{Put: []Document{doc("y", 2, "b")}, Delete: []Deletion{{ID: "x"}}}, put(doc("x", 7, "theirs")), 0, 7},
+		{"I delete an older one", put(doc("x", 1, "a")), Batch{Delete: []Deletion{{"x", 4}}}, put(doc("x", 7, "theirs")), 7, 0},
+		{"both delete", put(doc("x", 1, "a")), Batch{Delete: []Deletion{{ID: "x"}}}, Batch{Delete: []Deletion{{ID: "x"}}}, 0, 1},
 	} {
 		for _, fold := range []int{0, maxTails} { // with and without tails that the write takes over
 			for _, compacted := range []bool{false, true} {
@@ -81,6 +81,10 @@ func TestLostRaces(t *testing.T) {
 				require.Equal(t, c.want > 0, count(t, other, Or(Term("tag", String("mine")), Term("tag", String("theirs")))) == 1, name)
 				require.Equal(t, max(fold-1, 0), count(t, other, Term("tag", String("tail"))), name)
 				require.NoError(t, ix.Verify(ctx))
+				if c.late > 0 {
+					require.NoError(t, other.Apply(ctx, put(doc("x", c.late, "late"))))
+					require.Zero(t, count(t, ix, Term("tag", String("late"))), name)
+				}
 			}
 		}
 	}

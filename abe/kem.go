@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 
+	"github.com/veilchart/veilchart/internal/pairing"
 	"github.com/veilchart/veilchart/internal/wire"
 )
 
@@ -46,23 +47,32 @@ func sharedKey(sigma [keySize]byte, companion, core []byte) [keySize]byte {
 }
 
 // decapsulate returns K, from rows that satisfy the policy. Whatever sel is, K comes out only if the whole of ct1 to ct3
-// is, byte for byte, what the sealer with this sigma would have made: the check of Fujisaki and Okamoto, by re-encryption.
-// It covers rows that sel does not use, their canonical form and their subgroup with them.
+// is, byte for byte, what the sealer with this sigma would have made: see recover.
 func (k *Key) decapsulate(h *header, companion []byte, sel []selected) (K [keySize]byte, err error) {
-	dElement, err := k.decrypt(h.Policy, h.enc, sel)
+	d, err := k.decrypt(h.Policy, h.enc, sel)
 	if err != nil {
 		return K, ErrDecrypt
 	}
-	d := dElement.Bytes()
-	sigma := derive(labelMask, d[:], h.pre, h.enc)
-	for i := range sigma {
-		sigma[i] ^= h.c0[i]
-	}
-	enc, _ := k.in().params.encrypt(h.Policy, coins{xof(labelCoins, sigma[:], h.pre)})
+	return k.in().params.recover(h, companion, d)
+}
+
+// recover returns K from d, however d was come by. It is the check of Fujisaki and Okamoto, by re-encryption: all of ct1 to ct3 is
+// compared. That covers rows that were not used for d, their canonical form and their subgroup with them.
+func (p *Params) recover(h *header, companion []byte, d pairing.GT) (K [keySize]byte, err error) {
+	sigma := unmask(h, d)
+	enc, _ := p.encrypt(h.Policy, coins{xof(labelCoins, sigma[:], h.pre)})
 	if subtle.ConstantTimeCompare(enc, h.enc) != 1 {
 		return K, ErrDecrypt
 	}
 	return sharedKey(sigma, companion, h.core), nil
+}
+
+// unmask returns sigma, or 32 bytes of no meaning if d is not the one of the header.
+func unmask(h *header, d pairing.GT) (sigma [keySize]byte) {
+	encoded := d.Bytes()
+	sigma = derive(labelMask, encoded[:], h.pre, h.enc)
+	subtle.XORBytes(sigma[:], sigma[:], h.c0)
+	return sigma
 }
 
 // wrap appends the tail to b, which is the core: the record id, the payload key under a key from K with core and id as associated data, and the

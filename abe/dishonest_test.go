@@ -1,0 +1,88 @@
+package abe
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/veilchart/veilchart/internal/pairing"
+)
+
+// dishonestSeal is a sealer who knows sigma and s1 and follows the protocol in everything but enc: change edits ct1 | ct2 | ct3,
+// and pre, mask, C0, K and the tail are made to fit the result. With change nil the object is honest.
+func dishonestSeal(t testing.TB, params *Params, p *Policy, sigma [keySize]byte, change func(enc []byte)) []byte {
+	pre := appendPre(nil, params.fingerprint, p, false)
+	enc, s1 := params.encrypt(p, coins{xof(labelCoins, sigma[:], pre)})
+	if change != nil {
+		honest := bytes.Clone(enc)
+		change(enc)
+		require.NotEqual(t, honest, enc)
+	}
+	d := params.y.Exp(s1).Bytes()
+	mask := derive(labelMask, d[:], pre, enc)
+	core := bytes.Clone(pre)
+	for i := range sigma {
+		core = append(core, sigma[i]^mask[i])
+	}
+	core = append(core, enc...)
+	sealed, err := sealRecord(core, sharedKey(sigma, nil, core), "", []byte("x"), nil)
+	require.NoError(t, err)
+	return sealed
+}
+
+const dishonestPolicy = "(a or b) and (a or c)" // two elements ct2, of which a key for b and c uses the first, with rows 1 and 3
+
+// dishonestCases replace exactly one element of an honest enc under dishonestPolicy.
+func dishonestCases() map[string]func(enc []byte) {
+	const ct2, ct3 = pairing.G2Size, 3 * pairing.G2Size
+	g1, g2 := pairing.G1Generator().Bytes(), pairing.G2Generator().Bytes()
+	row := func(enc []byte, i int) []byte { return enc[ct3+i*pairing.G1Size:][:pairing.G1Size] }
+	return map[string]func(enc []byte){
+		"ct2-unused":             func(enc []byte) { copy(enc[ct2+pairing.G2Size:], g2[:]) },
+		"row-unused-first":       func(enc []byte) { copy(row(enc, 0), g1[:]) },
+		"row-unused-inner":       func(enc []byte) { copy(row(enc, 2), g1[:]) },
+		"row-unused-negated":     func(enc []byte) { row(enc, 0)[0] ^= 0x20 },
+		"row-unused-order-three": func(enc []byte) { copy(row(enc, 2), plusOrderThree(row(enc, 2))) },
+		"row-used-order-three":   func(enc []byte) { copy(row(enc, 3), plusOrderThree(row(enc, 3))) },
+		"row-unused-garbage":     func(enc []byte) { copy(row(enc, 0), bytes.Repeat([]byte{0xff}, pairing.G1Size)) },
+	}
+}
+
+// A sealer can make an object that some who are entitled open and others do not, by spoiling what the first do not use. The
+// comparison of the whole of enc refuses it for all, and nothing else does: the mask, C0, K and the tail fit.
+func TestDishonestSealer(t *testing.T) {
+	a := generate(t)
+	params, p, sigma := a.Params(), parsePolicy(t, dishonestPolicy), [keySize]byte{9}
+	k := issue(t, a, "b", "c")
+	sel, ok := p.satisfy(k.has)
+	require.True(t, ok)
+	require.Equal(t, []int{1, 3}, []int{sel[0].row, sel[1].row})
+
+	got, err := k.Open(dishonestSeal(t, params, p, sigma, nil), nil)
+	require.NoError(t, err, "the sealer is honest but for the change")
+	require.Equal(t, "x", string(got))
+	for name, change := range dishonestCases() {
+		sealed := dishonestSeal(t, params, p, sigma, change)
+		_, err := k.Open(sealed, nil)
+		mathematicsRefuses(t, err, name)
+
+		// Without the comparison it would open: d gives sigma, and sigma the payload key.
+		h, err := decodeHeader(sealed)
+		require.NoError(t, err)
+		honest, err := decodeHeader(dishonestSeal(t, params, p, sigma, nil))
+		require.NoError(t, err)
+		d, err := k.decrypt(p, honest.enc, sel) // what the pairings give; the row that is used and outside the subgroup would add 1
+		require.NoError(t, err)
+		require.Equal(t, sigma, unmask(h, d), name)
+		_, err = unwrap(h, sharedKey(sigma, nil, h.core))
+		require.NoError(t, err, name)
+		_, err = params.recover(h, nil, d)
+		require.ErrorIs(t, err, ErrDecrypt, "%s: with the right d", name)
+		if name != "row-used-order-three" {
+			same, err := k.decrypt(p, h.enc, sel)
+			require.NoError(t, err)
+			require.True(t, same.Equal(d), "%s: the pairings see nothing", name)
+		}
+	}
+}

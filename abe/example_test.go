@@ -102,6 +102,37 @@ func ExampleParams_SealMany() {
 	// 37.2
 }
 
+func ExampleParams_EncryptFrom() {
+	authority, err := abe.GenerateAuthority()
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := authority.IssueKey(abe.Attribute{Name: "radiology"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := abe.ParsePolicy("radiology")
+	if err != nil {
+		log.Fatal(err)
+	}
+	var object bytes.Buffer
+	if err := authority.Params().EncryptFrom(&object, strings.NewReader("a large image"), policy, nil); err != nil {
+		log.Fatal(err) // object is incomplete: throw it away
+	}
+
+	r, err := key.Decrypt(&object, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	image, err := io.ReadAll(r) // complete only without an error
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s\n", image)
+	// Output: a large image
+}
+
+// A writer is closed after everything was written, and not before: there is no defer.
 func ExampleParams_Encrypt() {
 	authority, err := abe.GenerateAuthority()
 	if err != nil {
@@ -120,21 +151,20 @@ func ExampleParams_Encrypt() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := io.Copy(w, strings.NewReader("a large image")); err != nil {
-		log.Fatal(err)
+	for _, line := range []string{"first slice\n", "second slice\n"} {
+		if _, err := io.WriteString(w, line); err != nil {
+			log.Fatal(err) // no Close: the object stays incomplete
+		}
 	}
 	if err := w.Close(); err != nil { // completes the object
 		log.Fatal(err)
 	}
-
-	r, err := key.Decrypt(&object, nil)
+	plaintext, err := key.Open(object.Bytes(), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	image, err := io.ReadAll(r) // complete only without an error
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Printf("%s\n", image)
-	// Output: a large image
+	fmt.Printf("%s", plaintext)
+	// Output:
+	// first slice
+	// second slice
 }

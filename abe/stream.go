@@ -9,13 +9,23 @@ import (
 	"github.com/veilchart/veilchart/internal/wire"
 )
 
-// Encrypt is Seal for streams: it writes the header to dst and returns a writer for the plaintext. Close completes the object;
-// its error must be checked, and it does not close dst. An object that was not closed without error cannot be opened to its
-// end.
-//
-// The writer has a ReadFrom, so that io.Copy tells it when the source failed: Close then refuses, and a deferred Close cannot
-// turn half a record into a whole one. Who calls Write and gives up calls no Close. Memory: about 2 MiB.
-func (p *Params) Encrypt(dst io.Writer, policy *Policy, opts *Options) (io.WriteCloser, error) {
+// EncryptFrom is Seal for streams: it reads src to its end and writes a whole object to dst. It is the safe one of the two: after an
+// error, and if src or dst panics, what dst holds is no object that can be opened to its end. Throw it away. A source that
+// ends early without an error cannot be told from a short one. The error has that of src or dst in its chain. Memory: about 2 MiB.
+func (p *Params) EncryptFrom(dst io.Writer, src io.Reader, policy *Policy, opts *Options) error {
+	w, err := p.Encrypt(dst, policy, opts)
+	if err != nil {
+		return err
+	}
+	if _, err := w.ReadFrom(src); err != nil {
+		return err
+	}
+	return w.Close() // not deferred: a panic on the way here must not complete the object
+}
+
+// Encrypt is EncryptFrom for those who have no reader: it writes the header to dst and returns a writer for the plaintext. An object
+// that was not closed without error cannot be opened to its end. Memory: about 2 MiB.
+func (p *Params) Encrypt(dst io.Writer, policy *Policy, opts *Options) (*Writer, error) {
 	associated, companion, err := opts.parts()
 	if err != nil {
 		return nil, err
@@ -32,56 +42,76 @@ func (p *Params) Encrypt(dst io.Writer, policy *Policy, opts *Options) (io.Write
 	if err != nil {
 		return nil, fmt.Errorf("abe: writing the header: %w", err)
 	}
-	return &encrypter{w: w}, nil
+	return &Writer{w: w}, nil
 }
 
-// encrypter remembers its first error, so that nothing is completed after it.
-type encrypter struct {
+// Writer encrypts what is written to it. Get one from Params.Encrypt. It is not safe for concurrent use.
+//
+// Call Close only after everything was written, and never defer it: Close says that the plaintext is whole. A deferred Close
+// that runs after an error or a panic seals half a record as if it were all of it, and no reader can tell.
+type Writer struct {
 	w   io.WriteCloser
-	err error
+	err error // the first one, so that nothing is completed after it
 }
 
-var errClosed = errors.New("abe: the object is complete: nothing can be added")
+var (
+	errClosed   = errors.New("abe: the object is complete: nothing can be added")
+	errNoWriter = errors.New("abe: no writer: get one from Params.Encrypt")
+)
 
-func (e *encrypter) Write(b []byte) (int, error) {
-	if e.err != nil {
-		return 0, e.err
+// check refuses what Encrypt did not make, and goes on refusing after an error.
+func (w *Writer) check() error {
+	if w == nil || w.w == nil {
+		return errNoWriter
 	}
-	n, err := e.w.Write(b)
+	return w.err
+}
+
+// Write encrypts b. After an error of dst the writer stays failed.
+func (w *Writer) Write(b []byte) (int, error) {
+	if err := w.check(); err != nil {
+		return 0, err
+	}
+	n, err := w.w.Write(b)
 	if err != nil {
-		e.err = fmt.Errorf("abe: writing the payload: %w", err)
+		w.err = fmt.Errorf("abe: writing the payload: %w", err)
 	}
-	return n, e.err
+	return n, w.err
 }
 
-// ReadFrom copies src and remembers its failure.
-func (e *encrypter) ReadFrom(src io.Reader) (n int64, err error) {
-	if e.err != nil {
-		return 0, e.err
+// ReadFrom encrypts src to its end and returns how many bytes that were. If src fails, Close refuses from then on. io.Copy calls it,
+// but not for a source that has a WriteTo: then the writer does not learn of the failure. Params.EncryptFrom has no such gap.
+func (w *Writer) ReadFrom(src io.Reader) (n int64, err error) {
+	if err := w.check(); err != nil {
+		return 0, err
 	}
-	n, err = io.Copy(writerOnly{e}, src)
-	if err != nil && e.err == nil {
-		e.err = fmt.Errorf("abe: the object is incomplete, its source failed: %w", err)
+	n, err = io.Copy(writerOnly{w}, readerOnly{src})
+	if err != nil && w.err == nil {
+		w.err = fmt.Errorf("abe: the object is incomplete, its source failed: %w", err)
 	}
-	return n, err
+	return n, w.err
 }
 
-// writerOnly hides ReadFrom from io.Copy.
-type writerOnly struct{ io.Writer }
+// writerOnly hides ReadFrom from io.Copy, readerOnly hides WriteTo: a source writes nothing by itself, its bytes are asked for.
+type (
+	writerOnly struct{ io.Writer }
+	readerOnly struct{ io.Reader }
+)
 
-// Close writes the last segment. After an error it returns that error and leaves the object incomplete.
-func (e *encrypter) Close() error {
-	if e.err != nil {
-		if e.err == errClosed {
+// Close writes the last segment, which completes the object, and does not close dst. Check its error. After an error it returns that
+// error and leaves the object incomplete; after a success it does nothing.
+func (w *Writer) Close() error {
+	if err := w.check(); err != nil {
+		if err == errClosed {
 			return nil
 		}
-		return e.err
+		return err
 	}
-	if err := e.w.Close(); err != nil {
-		e.err = fmt.Errorf("abe: completing the object: %w", err)
-		return e.err
+	if err := w.w.Close(); err != nil {
+		w.err = fmt.Errorf("abe: completing the object: %w", err)
+		return w.err
 	}
-	e.err = errClosed
+	w.err = errClosed
 	return nil
 }
 

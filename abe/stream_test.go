@@ -141,7 +141,7 @@ func TestEncryptToAFullDisk(t *testing.T) {
 	}
 }
 
-// The source fails in the middle of io.Copy and a deferred Close follows: no object comes out of it.
+// The source fails in the middle of io.Copy, which asked for its bytes, and a Close follows: no object comes out of it.
 func TestCloseAfterAFailedCopy(t *testing.T) {
 	a, k, _, _ := streamed(t)
 	var dst bytes.Buffer
@@ -175,4 +175,120 @@ func TestCloseTwiceAndWriteAfterClose(t *testing.T) {
 	got, err := k.Open(dst.Bytes(), nil)
 	require.NoError(t, err)
 	require.Equal(t, "hello", string(got))
+}
+
+// pushing is a source with a WriteTo of its own, like a decompressor. It writes half and then fails, panics or stops.
+type pushing struct {
+	io.Reader
+	then func() error
+}
+
+func (p pushing) WriteTo(dst io.Writer) (int64, error) {
+	n, err := dst.Write([]byte("first half"))
+	if err != nil {
+		return int64(n), err
+	}
+	return int64(n), p.then()
+}
+
+func (p pushing) Read(b []byte) (int, error) {
+	n := copy(b, "first half")
+	return n, p.then()
+}
+
+// panicking is a destination that panics after n bytes.
+type panicking struct {
+	bytes.Buffer
+	n int
+}
+
+func (p *panicking) Write(b []byte) (int, error) {
+	if p.Len()+len(b) > p.n {
+		panic("destination")
+	}
+	return p.Buffer.Write(b)
+}
+
+// EncryptFrom completes nothing after an error or a panic, of the source or of the destination, whatever methods the source has.
+func TestEncryptFromCompletesOnlyWhatIsWhole(t *testing.T) {
+	a, k, sealed, plaintext := streamed(t)
+	policy := parsePolicy(t, "a")
+	refused := func(t *testing.T, object []byte) {
+		r, err := k.Decrypt(bytes.NewReader(object), nil)
+		if err == nil {
+			_, err = io.ReadAll(r)
+		}
+		require.Error(t, err)
+		_, err = k.Open(object, nil)
+		require.Error(t, err)
+	}
+	fails := func() error { return errDisk }
+	panics := func() error { panic("source") }
+	for name, src := range map[string]io.Reader{
+		"fails":                     pushing{then: fails},
+		"fails later":               io.MultiReader(bytes.NewReader(plaintext), pushing{then: fails}),
+		"ends where it should not":  io.MultiReader(bytes.NewReader(plaintext), iotest.ErrReader(io.ErrUnexpectedEOF)),
+		"fails without any success": iotest.ErrReader(errDisk),
+	} {
+		var dst bytes.Buffer
+		err := a.Params().EncryptFrom(&dst, src, policy, nil)
+		require.Error(t, err, name)
+		require.True(t, errors.Is(err, errDisk) || errors.Is(err, io.ErrUnexpectedEOF), "%s: %v", name, err)
+		refused(t, dst.Bytes())
+	}
+	for name, src := range map[string]io.Reader{"panics": pushing{then: panics}, "panics later": io.MultiReader(bytes.NewReader(plaintext), pushing{then: panics})} {
+		var dst bytes.Buffer
+		require.PanicsWithValue(t, "source", func() { _ = a.Params().EncryptFrom(&dst, src, policy, nil) }, name)
+		refused(t, dst.Bytes())
+	}
+	h, err := Inspect(sealed)
+	require.NoError(t, err)
+	for _, n := range []int{0, h.Size, h.Size + payloadHead, h.Size + segmentSize, len(sealed) - 1} {
+		dst := &panicking{n: n}
+		require.PanicsWithValue(t, "destination", func() { _ = a.Params().EncryptFrom(dst, bytes.NewReader(plaintext), policy, nil) })
+		refused(t, dst.Bytes())
+		disk := &full{n: n}
+		require.ErrorIs(t, a.Params().EncryptFrom(disk, bytes.NewReader(plaintext), policy, nil), errDisk)
+		refused(t, disk.b.Bytes())
+	}
+
+	// A whole source gives a whole object, without its WriteTo: that one would add "first half" and nothing after it.
+	var dst bytes.Buffer
+	require.NoError(t, a.Params().EncryptFrom(&dst, struct {
+		io.Reader
+		io.WriterTo
+	}{bytes.NewReader(plaintext), pushing{then: func() error { return nil }}}, policy, &Options{AssociatedData: []byte("ad")}))
+	got, err := k.Open(dst.Bytes(), &Options{AssociatedData: []byte("ad")})
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(plaintext, got))
+	require.ErrorContains(t, a.Params().EncryptFrom(&dst, bytes.NewReader(nil), nil, nil), "no policy")
+}
+
+// Why a Close must not be deferred: this is what Writer's documentation warns of, and the reason for EncryptFrom.
+func TestDeferredCloseCompletesHalfARecord(t *testing.T) {
+	a, k, _, _ := streamed(t)
+	for name, then := range map[string]func() error{"fails": func() error { return errDisk }, "panics": func() error { panic("source") }} {
+		var dst bytes.Buffer
+		func() {
+			defer func() { _ = recover() }()
+			w, err := a.Params().Encrypt(&dst, parsePolicy(t, "a"), nil)
+			require.NoError(t, err)
+			defer w.Close()
+			_, err = io.Copy(w, pushing{then: then})
+			require.ErrorIs(t, err, errDisk)
+		}()
+		got, err := k.Open(dst.Bytes(), nil)
+		require.NoError(t, err, name)
+		require.Equal(t, "first half", string(got), "if this fails the writer has learnt to know better: tell its readers")
+	}
+}
+
+func TestZeroWriter(t *testing.T) {
+	for _, w := range []*Writer{nil, new(Writer)} {
+		_, err := w.Write([]byte("x"))
+		require.ErrorIs(t, err, errNoWriter)
+		_, err = w.ReadFrom(bytes.NewReader(nil))
+		require.ErrorIs(t, err, errNoWriter)
+		require.ErrorIs(t, w.Close(), errNoWriter)
+	}
 }

@@ -16,7 +16,8 @@ const (
 	labelCore        = "h"           // core
 	labelKey         = "k"           // sigma, K_pq or empty, companion or empty, H(core)
 	labelWrap        = "w"           // K, record id
-	labelCommit      = "c"           // payload key
+	labelAssociated  = "a"           // associated data
+	labelCommit      = "c"           // payload key, digest of the associated data
 )
 
 const labelPrefix = "veilchart/abe/v1/"

@@ -75,7 +75,7 @@ func TestDishonestSealer(t *testing.T) {
 		d, err := k.decrypt(p, honest.enc, sel) // what the pairings give; the row that is used and outside the subgroup would add 1
 		require.NoError(t, err)
 		require.Equal(t, sigma, unmask(h, d), name)
-		_, err = unwrap(h, sharedKey(sigma, nil, h.core))
+		_, err = unwrap(h, sharedKey(sigma, nil, h.core), nil)
 		require.NoError(t, err, name)
 		_, err = params.recover(h, nil, d)
 		require.ErrorIs(t, err, ErrDecrypt, "%s: with the right d", name)

@@ -125,7 +125,7 @@ func TestRecordsOfABatchAreFresh(t *testing.T) {
 func payloadKeyOf(t *testing.T, k *Key, sealed []byte, opts *Options) [keySize]byte {
 	h, err := decodeHeader(sealed)
 	require.NoError(t, err)
-	payloadKey, err := k.openHeader(h, opts.Companion)
+	payloadKey, err := k.openHeader(h, opts.Companion, opts.AssociatedData)
 	require.NoError(t, err)
 	return payloadKey
 }

@@ -60,7 +60,7 @@ func FuzzNewParams(f *testing.F) {
 func FuzzInspect(f *testing.F) {
 	params := fuzzAuthority(f).Params()
 	for _, text := range []string{"a", "a and (b or c)", `2 of (a, role = "x y", c)`} {
-		sealed, err := params.SealMany(parsePolicy(f, text), []Record{{ID: "id", Plaintext: []byte("x")}}, make([]byte, 32))
+		sealed, err := params.SealMany(parsePolicy(f, text), []Record{{ID: "id", Plaintext: []byte("x")}}, bytes.Repeat([]byte{1}, 32))
 		require.NoError(f, err)
 		f.Add(sealed[0])
 	}

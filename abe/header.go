@@ -37,7 +37,7 @@ type header struct {
 	enc     []byte // ct1, ct2, ct3
 	core    []byte // pre, c0, enc
 	wrapped []byte // payload key under a key from K
-	commit  []byte // to the payload key
+	commit  []byte // to the payload key and the associated data
 }
 
 // Inspect reads the header of a sealed object without a key. sealed may be cut anywhere after the header. Nothing in a header

@@ -77,22 +77,29 @@ func unmask(h *header, d pairing.GT) (sigma [keySize]byte) {
 
 // wrap appends the tail to b, which is the core: the record id, the payload key under a key from K with core and id as associated data, and the
 // commitment. The nonce is zero: the wrapping key is used for this one message, since K is fresh and no id comes twice.
-func wrap(b []byte, K [keySize]byte, id string, payloadKey [keySize]byte) []byte {
+func wrap(b []byte, K [keySize]byte, id string, payloadKey [keySize]byte, associated []byte) []byte {
 	core := b
 	b = wire.AppendString(b, id)
 	aead, nonce := wrapper(K, id)
 	b = aead.Seal(b, nonce, payloadKey[:], tailData(core, id))
-	commit := derive(labelCommit, payloadKey[:])
+	commit := commitment(payloadKey, associated)
 	return append(b, commit[:]...)
 }
 
-// unwrap returns the payload key.
-func unwrap(h *header, K [keySize]byte) (payloadKey [keySize]byte, err error) {
+// commitment is a collision-resistant hash of payload key and associated data. AES-GCM commits to neither: a sealer can make one ciphertext
+// that opens to two plaintexts, under two keys or, since the key of the payload is derived with them, under two associated data.
+func commitment(payloadKey [keySize]byte, associated []byte) [keySize]byte {
+	digest := derive(labelAssociated, associated)
+	return derive(labelCommit, payloadKey[:], digest[:])
+}
+
+// unwrap returns the payload key, after the check that it and the associated data are the committed ones.
+func unwrap(h *header, K [keySize]byte, associated []byte) (payloadKey [keySize]byte, err error) {
 	aead, nonce := wrapper(K, h.RecordID)
 	if _, err := aead.Open(payloadKey[:0], nonce, h.wrapped, tailData(h.core, h.RecordID)); err != nil {
 		return payloadKey, ErrDecrypt
 	}
-	commit := derive(labelCommit, payloadKey[:])
+	commit := commitment(payloadKey, associated)
 	if subtle.ConstantTimeCompare(commit[:], h.commit) != 1 {
 		return payloadKey, ErrDecrypt
 	}

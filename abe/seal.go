@@ -2,6 +2,7 @@ package abe
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -12,18 +13,19 @@ const companionSize = 32
 
 // Options are what sealing and opening take besides policy and plaintext. A nil *Options is an empty one.
 type Options struct {
-	// AssociatedData is bound to the payload and not stored: whoever opens gives the same bytes. Use it to bind an object to its
-	// place, such as the patient and the record number, so that a store cannot swap objects.
+	// AssociatedData is bound to the object and not stored: whoever opens gives the same bytes, and nil is the same as none. Use it
+	// to bind an object to its place, such as the patient and the record number, so that a store cannot swap objects.
 	AssociatedData []byte
 
-	// Companion is empty or a key of 32 bytes that is needed besides attributes, such as the patient's key: once it is
-	// destroyed, no copy of the object can be opened. The header says that one is needed, not which.
+	// Companion is nil or a key of 32 bytes that is needed besides attributes, such as the patient's key: once it is
+	// destroyed, no copy of the object can be opened. The header says that one is needed, not which. Only nil means none: a slice
+	// that is empty or all zero bytes is refused, for it is more likely a key that was lost or wiped than a wish.
 	Companion []byte
 }
 
 // Record is one of the records of a SealMany call.
 type Record struct {
-	ID             string // 1 to 256 bytes of UTF-8, different from the others in the call; stored in the clear
+	ID             string // 1 to 256 bytes of visible UTF-8, different from the others in the call; stored in the clear
 	Plaintext      []byte
 	AssociatedData []byte // as in Options
 }
@@ -44,20 +46,31 @@ func (o *Options) parts() (associated, companion []byte, err error) {
 	return o.AssociatedData, companion, err
 }
 
-// checkCompanion returns nil for an empty companion.
+// checkCompanion refuses what is neither nil nor a key. Zeros are what a wiped buffer holds: sealed under them, an object would
+// seem erasable and be open to all who guess them.
 func checkCompanion(companion []byte) ([]byte, error) {
-	switch len(companion) {
-	case 0:
+	switch {
+	case companion == nil:
 		return nil, nil
-	case companionSize:
-		return companion, nil
+	case len(companion) == 0:
+		return nil, fmt.Errorf("abe: the companion key is empty: pass %d bytes, or nil if there is to be none", companionSize)
+	case len(companion) != companionSize:
+		return nil, fmt.Errorf("abe: a companion key has %d bytes, not %d", companionSize, len(companion))
+	case subtle.ConstantTimeCompare(companion, make([]byte, companionSize)) == 1:
+		return nil, errors.New("abe: the companion key is all zero bytes, as a key is after it was wiped: get the key again from where it is kept")
 	}
-	return nil, fmt.Errorf("abe: a companion key has %d bytes, not %d", companionSize, len(companion))
+	return companion, nil
 }
 
+// checkRecordID refuses ids that a log or a terminal would not show as they are.
 func checkRecordID(id string) error {
 	if id == "" || len(id) > maxRecordID || !utf8.ValidString(id) {
 		return fmt.Errorf("a record id has 1 to %d bytes of UTF-8", maxRecordID)
+	}
+	for _, r := range id {
+		if !isVisible(r) {
+			return fmt.Errorf("leave U+%04X out of the record id: it holds visible characters and spaces only", r)
+		}
 	}
 	return nil
 }
@@ -114,17 +127,17 @@ func (p *Params) SealMany(policy *Policy, records []Record, companion []byte) ([
 }
 
 func sealRecord(core []byte, K [keySize]byte, id string, plaintext, associated []byte) ([]byte, error) {
-	b, payloadKey := makeHeader(core, K, id, payloadHead+len(plaintext)+tagSize)
+	b, payloadKey := makeHeader(core, K, id, associated, payloadHead+len(plaintext)+tagSize)
 	return appendPayload(b, payloadKey, plaintext, associated)
 }
 
 // makeHeader returns core and tail for a fresh payload key, with room for what follows.
-func makeHeader(core []byte, K [keySize]byte, id string, room int) ([]byte, [keySize]byte) {
+func makeHeader(core []byte, K [keySize]byte, id string, associated []byte, room int) ([]byte, [keySize]byte) {
 	var payloadKey [keySize]byte
 	rand.Read(payloadKey[:])
 	b := make([]byte, len(core), len(core)+4+len(id)+closingSize+room)
 	copy(b, core)
-	return wrap(b, K, id, payloadKey), payloadKey
+	return wrap(b, K, id, payloadKey, associated), payloadKey
 }
 
 // Open decrypts a sealed object. Options must hold what Seal was given; for objects of SealMany, the associated data of the
@@ -143,7 +156,7 @@ func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	payloadKey, err := k.openHeader(h, companion)
+	payloadKey, err := k.openHeader(h, companion, associated)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +164,7 @@ func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
 }
 
 // openHeader makes the friendly checks and then does the mathematics.
-func (k *Key) openHeader(h *header, companion []byte) (payloadKey [keySize]byte, err error) {
+func (k *Key) openHeader(h *header, companion, associated []byte) (payloadKey [keySize]byte, err error) {
 	if h.Params != k.in().params.fingerprint {
 		return payloadKey, &DeniedError{Kind: DeniedAuthority}
 	}
@@ -169,5 +182,5 @@ func (k *Key) openHeader(h *header, companion []byte) (payloadKey [keySize]byte,
 	if err != nil {
 		return payloadKey, err
 	}
-	return unwrap(h, K)
+	return unwrap(h, K, associated)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 
@@ -140,11 +141,11 @@ func TestFriendlyChecks(t *testing.T) {
 	require.ErrorContains(t, err, "needs a")
 
 	whole := issue(t, a, "a", "b")
-	_, err = whole.Open(sealed, &Options{Companion: make([]byte, 32)})
+	_, err = whole.Open(sealed, &Options{Companion: bytes.Repeat([]byte{6}, 32)})
 	denied(t, err, DeniedNoCompanion)
 	_, err = issue(t, other, "a", "b").Open(sealed, nil)
 	denied(t, err, DeniedAuthority)
-	withCompanion, err := a.Params().Seal(policy, []byte("x"), &Options{Companion: make([]byte, 32)})
+	withCompanion, err := a.Params().Seal(policy, []byte("x"), &Options{Companion: bytes.Repeat([]byte{6}, 32)})
 	require.NoError(t, err)
 	_, err = whole.Open(withCompanion, nil)
 	denied(t, err, DeniedCompanion)
@@ -184,13 +185,39 @@ func TestSealRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "no policy")
 	_, err = params.SealMany(nil, nil, nil)
 	require.ErrorContains(t, err, "no policy")
-	for _, n := range []int{1, 31, 33} {
-		_, err = params.Seal(policy, nil, &Options{Companion: make([]byte, n)})
-		require.ErrorContains(t, err, "32")
-		_, err = params.SealMany(policy, nil, make([]byte, n))
-		require.ErrorContains(t, err, "32")
+	sealed, err := params.Seal(policy, nil, nil)
+	require.NoError(t, err)
+	k := issue(t, a, "a")
+	for _, c := range []struct {
+		companion []byte
+		want      string
+	}{
+		{[]byte{}, "empty"}, {make([]byte, 0, 32), "empty"}, {make([]byte, 32), "wiped"},
+		{make([]byte, 1), "32"}, {bytes.Repeat([]byte{1}, 31), "32"}, {bytes.Repeat([]byte{1}, 33), "32"},
+	} {
+		opts := &Options{Companion: c.companion}
+		_, err = params.Seal(policy, nil, opts)
+		require.ErrorContains(t, err, c.want)
+		_, err = params.SealMany(policy, nil, c.companion)
+		require.ErrorContains(t, err, c.want)
+		_, err = params.Encrypt(io.Discard, policy, opts)
+		require.ErrorContains(t, err, c.want)
+		_, err = k.Open(sealed, opts)
+		require.ErrorContains(t, err, c.want)
+		require.NotErrorIs(t, err, ErrDecrypt, "the caller's mistake, not the object's")
+		_, err = k.Decrypt(bytes.NewReader(sealed), opts)
+		require.ErrorContains(t, err, c.want)
 	}
-	for _, ids := range [][]string{{""}, {"a", "b", "a"}, {string(make([]byte, 257))}, {"\xff"}} {
+	for _, zeros := range []int{0, 31} { // one bit makes a key
+		companion := make([]byte, 32)
+		companion[zeros] = 1
+		_, err = params.Seal(policy, nil, &Options{Companion: companion})
+		require.NoError(t, err)
+	}
+	for _, ids := range [][]string{
+		{""}, {"a", "b", "a"}, {strings.Repeat("a", 257)}, {"\xff"},
+		{"a\x00"}, {"\x1b[2J"}, {"a\nb"}, {"a\tb"}, {"\u202e"}, {"\u200b"}, {"\u00a0"}, {"\ufeff"}, {"\ufffd"}, {"\u0085"}, {"\u2028"}, {"\U000e0041"}, {"\u0378"},
+	} {
 		var records []Record
 		for _, id := range ids {
 			records = append(records, Record{ID: id})
@@ -198,6 +225,8 @@ func TestSealRefuses(t *testing.T) {
 		_, err := params.SealMany(policy, records, nil)
 		require.ErrorContains(t, err, "id", "%q", ids)
 	}
+	_, err = params.SealMany(policy, []Record{{ID: "Ärztin 17/obs-1 \"日本\" \\"}, {ID: strings.Repeat("a", 256)}}, nil)
+	require.NoError(t, err)
 	none, err := params.SealMany(policy, nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, none)
@@ -257,8 +286,8 @@ func TestCommitmentIsChecked(t *testing.T) {
 	k := issue(t, a, "a")
 	policy := parsePolicy(t, "a")
 	core, K := a.Params().encapsulate(policy, nil)
-	object, key := makeHeader(core, K, "", 0)
-	commit := derive(labelCommit, []byte("another key"))
+	object, key := makeHeader(core, K, "", nil, 0)
+	commit := commitment([keySize]byte{1}, nil)
 	copy(object[len(object)-keySize:], commit[:])
 	object, err := appendPayload(object, key, []byte("x"), nil)
 	require.NoError(t, err)
@@ -307,6 +336,7 @@ func TestDecodeHeaderRefuses(t *testing.T) {
 		"ML-KEM part":           {set(text+4+6+4+3, 1), "limit"},
 		"record id too long":    {set(len(h.core)+2, 2), "limit"},
 		"record id no UTF-8":    {set(len(h.core)+4, 0xff), "record id"},
+		"record id invisible":   {set(len(h.core)+4, 0x1b), "record id"},
 		"cut":                   {good[:h.Size-1], "truncated"},
 	} {
 		_, err := Inspect(c.b)

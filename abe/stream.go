@@ -34,7 +34,7 @@ func (p *Params) Encrypt(dst io.Writer, policy *Policy, opts *Options) (*Writer,
 		return nil, err
 	}
 	core, K := p.encapsulate(policy, companion)
-	head, payloadKey := makeHeader(core, K, "", 0)
+	head, payloadKey := makeHeader(core, K, "", associated, 0)
 	if _, err := dst.Write(head); err != nil {
 		return nil, fmt.Errorf("abe: writing the header: %w", err)
 	}
@@ -129,7 +129,7 @@ func (k *Key) Decrypt(src io.Reader, opts *Options) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	payloadKey, err := k.openHeader(h, companion)
+	payloadKey, err := k.openHeader(h, companion, associated)
 	if err != nil {
 		return nil, err
 	}

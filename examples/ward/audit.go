@@ -37,7 +37,9 @@ func (y *story) audit(ctx context.Context) error {
 	y.r.time("verifying that a record is in the log", now().Sub(start), "")
 	y.check(err == nil && (y.sample == nil || string(data) == string(y.sample.cid.Bytes())),
 		"the record that was read is leaf %d of %d: proved with %d bytes", leaf, head.Size, len(proof))
-	data[len(data)-1] ^= 1
+	if data, err = h.log.Leaf(ctx, (leaf+1)%head.Size); err != nil {
+		return err
+	}
 	err = ledger.VerifyInclusion(head.Bytes(), verifier, data, leaf, proof)
 	y.check(errors.Is(err, ledger.ErrProof), "the same proof does not fit the hash of another record")
 
@@ -67,6 +69,10 @@ func (h *hospital) verifyAll(ctx context.Context) error {
 		if err := h.index[name].Verify(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("the %s partition of the index: %w", name, err))
 		}
+	}
+	for _, name := range partitions {
+		_, err := h.indexKey(name)
+		errs = append(errs, err)
 	}
 	_, err := h.verifyColumns(ctx)
 	errs = append(errs, err)
@@ -101,16 +107,18 @@ func (h *hospital) verifyAll(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%s is missing; restore it from a copy of the folder", h.blobs.File(cid)))
 		}
 	}
+	for cid := range stored {
+		if !rows[cid] && cid.String() != h.state.Sample {
+			errs = append(errs, fmt.Errorf("%s is in the log, but no row of the index points to it: it was put back after it had been deleted; delete it", h.blobs.File(cid)))
+		}
+	}
 	return errors.Join(errs...)
 }
 
 // tamper flips one bit of one sealed record, in a copy of the store that is thrown away.
 func (y *story) tamper(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "ward-tampered-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
+	dir := filepath.Join(y.h.tmp(), "tampered")
+	defer os.RemoveAll(y.h.tmp())
 	if y.sample == nil {
 		return nil
 	}
@@ -150,43 +158,24 @@ func (y *story) tamper(ctx context.Context) error {
 // forget erases a patient, or checks that the one who was erased stays so.
 func (y *story) forget(ctx context.Context) error {
 	h := y.h
-	if h.state.Erased {
+	switch {
+	case h.state.Erased && y.finished:
+		return y.staysForgotten(ctx, y.check)
+	case h.state.Erased:
 		return y.staysForgotten(ctx, y.again)
 	}
-	pseudonym := h.state.Erasing
-	if pseudonym == "" {
-		pseudonym = h.pseudonym(y.w.patients[len(y.w.patients)-1])
-	} else {
-		y.s.say("An earlier run began to erase patient %s and was interrupted; going on.", short(pseudonym))
-	}
-	position := slices.IndexFunc(y.w.patients, func(p string) bool { return h.pseudonym(p) == pseudonym })
-	if position < 0 {
-		return fmt.Errorf("patient %s, whose erasure has begun, is not in the input", short(pseudonym))
-	}
-	if h.state.Sample == "" {
-		f, err := h.search(ctx, y.cardiologist, sse.Term("patient", sse.String(pseudonym)), 1)
-		if err != nil {
-			return err
-		}
-		if len(f.hits) == 0 {
-			return fmt.Errorf("patient %s has no record that could be erased", short(pseudonym))
-		}
-		r, err := h.open(ctx, y.cardiologist, f.hits[0])
-		if err != nil {
-			return err
-		}
-		h.state.Sample = f.hits[0].cid.String()
-		y.s.say("Before: patient %s has %d records that the cardiologist finds; the newest reads %q.", short(pseudonym), f.total, r.display)
-	}
-
-	// Somebody keeps a copy of the ring, as a backup would.
-	backup, err := os.MkdirTemp("", "ward-backup-")
-	if err != nil {
+	position, sample, err := y.patientToErase(ctx)
+	if err != nil || sample == nil {
 		return err
 	}
-	defer os.RemoveAll(backup)
+	pseudonym := h.pseudonym(y.w.patients[position])
+	h.state.Sample = sample.cid.String()
+
+	// Somebody keeps a copy of the ring, as a backup would.
 	files := keymgmt.FilesIn(filepath.Join(h.dir, "keys"))
-	old := keymgmt.Files{Ring: filepath.Join(backup, "ring"), Root: filepath.Join(backup, "root.nobackup", "root")}
+	backup := filepath.Join(h.tmp(), "backup")
+	defer os.RemoveAll(h.tmp())
+	old := keymgmt.FilesIn(backup)
 	if err := copyFile(old.Ring, files.Ring); err != nil {
 		return err
 	}
@@ -209,8 +198,26 @@ func (y *story) forget(ctx context.Context) error {
 		_, err = ring.Get(ctx, keyPatient+pseudonym)
 		err = errors.Join(err, ring.Close())
 	}
-	y.check(err != nil, "a backup of the ring from before does not bring the key back: %s", strings.ReplaceAll(because(err), backup, "BACKUP"))
+	y.check(errors.Is(err, keymgmt.ErrRollback), "a backup of the ring from before does not bring the key back: %s", strings.ReplaceAll(because(err), backup, "BACKUP"))
 	return nil
+}
+
+// patientToErase is the last one of whom the cardiologist can read a record, so that the difference can be seen.
+func (y *story) patientToErase(ctx context.Context) (position int, sample *hit, err error) {
+	for position, patient := range slices.Backward(y.w.patients) {
+		f, err := y.h.search(ctx, y.cardiologist, sse.Term("patient", sse.String(y.h.pseudonym(patient))), 1)
+		if err != nil {
+			return 0, nil, err
+		}
+		if len(f.hits) == 0 {
+			continue
+		}
+		r, err := y.h.open(ctx, y.cardiologist, f.hits[0])
+		y.check(err == nil, "before: the cardiologist finds %d records of patient %s and opens the newest: %s", f.total, short(y.h.pseudonym(patient)), describe(r, err))
+		return position, &f.hits[0], err
+	}
+	y.s.say("There is no patient of whom the cardiologist could read a record, so nobody is erased.")
+	return 0, nil, nil
 }
 
 // staysForgotten checks what must be true ever after an erasure.
@@ -224,7 +231,7 @@ func (y *story) staysForgotten(ctx context.Context, say func(bool, string, ...an
 		return err
 	}
 	receipt, err := keymgmt.VerifyReceipt(h.state.Receipt, key)
-	say(err == nil && receipt.Name == keyPatient+pseudonym, "there is a signed receipt for it")
+	say(err == nil && receipt.Name == keyPatient+pseudonym, "there is a signed receipt for it, which gives 30 days for the shared parts; they are done as well")
 
 	rows := 0
 	for _, name := range partitions {
@@ -234,7 +241,7 @@ func (y *story) staysForgotten(ctx context.Context, say func(bool, string, ...an
 		}
 		rows += r.Total
 	}
-	say(rows == 0, "no search finds a record of this patient any more; %d rows went", h.state.Removed)
+	say(rows == 0, "no search finds a record of this patient any more; %d rows and their sealed records went", h.state.Removed)
 
 	cid, err := ledger.ParseCID(h.state.Sample)
 	if err != nil {
@@ -244,11 +251,46 @@ func (y *story) staysForgotten(ctx context.Context, say func(bool, string, ...an
 	if err != nil {
 		return err
 	}
-	y.s.aside("One of the sealed records is still in the store. The doctor's attributes satisfy its policy, but the patient's key is a part of the seal:")
-	_, err = y.cardiologist.key.Open(sealed, &abe.Options{Companion: make([]byte, 32)})
-	denied := (*abe.DeniedError)(nil)
-	say(errors.Is(err, abe.ErrDecrypt) && !errors.As(err, &denied), "it opens for nobody: %s", because(err))
+	y.s.aside("One of the sealed records was kept for this. The doctor's attributes satisfy its policy, but the patient's key is a part of the seal, " +
+		"and no key of any other patient takes its place:")
+	opened, tried, err := y.tryEveryKey(ctx, sealed)
+	if err != nil {
+		return err
+	}
+	say(opened == 0 && tried > 0, "it opens neither with one of the %d patients' keys that are left, nor with a random one", tried-1)
 	return nil
+}
+
+// tryEveryKey tries to open a record with the cardiologist's key and each patient's, and with a random one.
+func (y *story) tryEveryKey(ctx context.Context, sealed []byte) (opened, tried int, err error) {
+	names, err := y.h.ring.Names(ctx, keyPatient)
+	if err != nil {
+		return 0, 0, err
+	}
+	keys := []*keymgmt.Secret{keymgmt.GenerateSecret(32)}
+	for _, name := range names {
+		k, err := y.h.ring.Get(ctx, name)
+		if err != nil {
+			return 0, 0, err
+		}
+		keys = append(keys, k.Secret)
+	}
+	for _, key := range keys {
+		comp, err := companion(key)
+		if err != nil {
+			return 0, 0, err
+		}
+		_, err = y.cardiologist.key.Open(sealed, &abe.Options{Companion: comp})
+		denied := (*abe.DeniedError)(nil)
+		switch {
+		case err == nil:
+			opened++
+		case !errors.Is(err, abe.ErrDecrypt), errors.As(err, &denied): // refused before the mathematics: nothing was tried
+			return 0, 0, err
+		}
+		tried++
+	}
+	return opened, tried, nil
 }
 
 func copyFile(to, from string) error {

@@ -16,7 +16,7 @@ import (
 // count scans the plaintext of the input, as the search must not: the truth to compare with.
 func (y *story) count(p *person, match func(*record) bool) (n int) {
 	for _, r := range y.w.records {
-		if p.index[classify(r).partition] != nil && y.h.pseudonym(r.patient) != y.h.state.Erasing && match(r) {
+		if p.index[classify(r).name] != nil && y.h.pseudonym(r.patient) != y.h.state.Erasing && match(r) {
 			n++
 		}
 	}
@@ -147,8 +147,7 @@ func (y *story) bill(ctx context.Context) error {
 			y.s.say("the %s part of the index stays shut: %s", name, because(err))
 		}
 	}
-	_, hasAdmin := me.index[admin]
-	y.check(hasAdmin && len(me.index) == 1, "the clerk can search encounters and demographics only")
+	y.check(len(me.index) == 2 && me.index[classPatient.name] != nil && me.index[classEncounter.name] != nil, "the clerk can search demographics and encounters only")
 	if y.sample == nil {
 		y.s.say("These records have no diagnosis that could be refused.")
 		return nil
@@ -169,18 +168,18 @@ func (y *story) bill(ctx context.Context) error {
 	}
 	_, err = y.h.open(ctx, me, *y.sample)
 	denied := (*abe.DeniedError)(nil)
-	y.check(errors.As(err, &denied), "a diagnosis, whose address the clerk got elsewhere, is refused: %s", because(err))
+	y.check(errors.As(err, &denied), "a clinical record, whose address the clerk got elsewhere, is refused: %s", because(err))
 
-	// The clerk edits the key file so that it claims the doctor's attributes. The words are equally long, so the file stays well-formed.
+	// The words are equally long, so the file stays well-formed.
 	y.s.aside("That was a friendly check of public data. So the clerk edits the key file: \"biller\" becomes \"doctor\", \"accounting\" becomes \"cardiology\". " +
-		"What the file says now satisfies the policy, and only the mathematics is left.")
+		"What the file says now satisfies the policy. But its numbers still belong to the old words:")
 	forged := bytes.ReplaceAll(me.key.ExposeSecret(), []byte("biller"), []byte("doctor"))
 	forged = bytes.ReplaceAll(forged, []byte("accounting"), []byte("cardiology"))
 	key, err := abe.NewKey(forged)
 	if err == nil {
 		_, err = y.h.openWith(ctx, me.name, key, *y.sample)
 	}
-	y.check(err != nil && !errors.As(err, &denied), "the forged key is refused by the mathematics: %s", because(err))
+	y.check(err != nil && !errors.As(err, &denied), "the forged key does not satisfy its pairing equations; nor would it decrypt, if a changed program left that check out")
 	return nil
 }
 

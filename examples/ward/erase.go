@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/veilchart/veilchart/keymgmt"
+	"github.com/veilchart/veilchart/ledger"
 	"github.com/veilchart/veilchart/sse"
 )
 
@@ -14,31 +16,43 @@ import (
 //  1. the patient's key is destroyed: records, and what the index gives back with its rows, are shut at once;
 //  2. the rows are deleted, and the partitions that held them are compacted under new keys, since posting lists are shared with other patients;
 //  3. the columns are encrypted afresh without the patient, under a new key, since they are shared too;
-//  4. the old keys of partitions and columns are destroyed.
+//  4. the old keys of partitions and columns are destroyed;
+//  5. the sealed records are deleted, but for one that is kept to show that it opens for nobody.
 //
-// The steps can be repeated, so an erasure that was cut short is finished by the next run. Sealed objects and the log's hashes stay: nobody
-// can open or link them any more.
+// Every step is noted before it is taken and can be repeated, so an erasure that was cut short is finished by the next run before it does
+// anything else. The hashes stay in the log, which forgets nothing; a hash of a ciphertext tells nothing.
 func (h *hospital) erase(ctx context.Context, pseudonym string, position uint32, progress func(string)) error {
-	ctx = keymgmt.WithUse(ctx, keymgmt.Use{Actor: "data protection officer", Reason: "request of the patient"})
-	if h.state.Erased {
-		return errors.New("one patient of this ward has been erased already")
+	if h.state.Erasing != "" {
+		return errors.New("one patient of this ward has been erased already, or is being erased")
 	}
-	if h.state.Erasing == "" {
-		h.state.Erasing = pseudonym
-		for _, name := range partitions {
-			r, err := h.index[name].Search(ctx, sse.Term("patient", sse.String(pseudonym)), sse.SearchOptions{CountOnly: true})
+	// The addresses are in the rows, under the key that is about to go.
+	var addresses []string
+	for _, name := range partitions {
+		r, err := h.index[name].Search(ctx, sse.Term("patient", sse.String(pseudonym)), sse.SearchOptions{})
+		if err != nil {
+			return err
+		}
+		for _, x := range r.Hits {
+			e, _, err := h.openRow(ctx, "data protection officer", x.Stored)
 			if err != nil {
 				return err
 			}
-			h.state.Removed += r.Total
-		}
-		if err := h.remember(ctx); err != nil {
-			return err
+			addresses = append(addresses, e.cid.String())
 		}
 	}
+	h.state.Erasing, h.state.Row, h.state.Shut, h.state.Removed = pseudonym, position, addresses, len(addresses)
+	if err := h.remember(ctx); err != nil {
+		return err
+	}
+	return h.finishErasure(ctx, progress)
+}
+
+// finishErasure takes the steps of the erasure that the state names.
+func (h *hospital) finishErasure(ctx context.Context, progress func(string)) error {
+	ctx = keymgmt.WithUse(ctx, keymgmt.Use{Actor: "data protection officer", Reason: "request of the patient"})
 	progress("destroying the patient's key")
-	receipt, err := h.ring.Destroy(ctx, keyPatient+pseudonym, keymgmt.Destruction{
-		AtOnce: []string{"all sealed records of patient " + pseudonym, "the sealed part of the patient's rows in the index"},
+	receipt, err := h.ring.Destroy(ctx, keyPatient+h.state.Erasing, keymgmt.Destruction{
+		AtOnce: []string{"all sealed records of patient " + h.state.Erasing, "the sealed part of the patient's rows in the index"},
 		// The steps below do it within this call; the receipt must be true if they are cut short.
 		ByDeadline: []string{"the patient's terms in the posting lists and vocabularies of the index", "the patient's values in the encrypted columns"},
 		Deadline:   now().AddDate(0, 0, 30),
@@ -48,37 +62,52 @@ func (h *hospital) erase(ctx context.Context, pseudonym string, position uint32,
 	}
 	h.state.Receipt = receipt.Bytes()
 	for _, name := range partitions {
-		progress("removing rows and changing the key of the " + name + " partition")
-		if err := h.removeRows(ctx, name, pseudonym); err != nil {
+		progress("removing rows and changing the key of the index of " + name)
+		if err := h.removeRows(ctx, name); err != nil {
 			return fmt.Errorf("removing rows from the %s partition: %w", name, err)
 		}
 		if err := h.remember(ctx); err != nil {
 			return err
 		}
 	}
-	progress("encrypting the columns afresh")
-	if err := h.dropFromColumns(ctx, position); err != nil {
-		return err
-	}
-	for _, name := range partitions {
-		if err := h.destroyOldVersions(ctx, keyIndex+name); err != nil {
-			return err
-		}
-	}
-	if err := h.destroyOldVersions(ctx, keyColumns); err != nil {
-		return err
-	}
 	if err := h.shareIndexKeys(ctx); err != nil {
 		return err
 	}
-	h.state.Erased = true
+	progress("encrypting the columns afresh")
+	if err := h.dropFromColumns(ctx, h.state.Row); err != nil {
+		return err
+	}
+	progress("destroying the old keys")
+	for _, name := range append(slices.Clone(partitions), "") {
+		key := keyIndex + name
+		if name == "" {
+			key = keyColumns
+		}
+		if err := h.destroyOldVersions(ctx, key); err != nil {
+			return err
+		}
+	}
+	progress("deleting the sealed records")
+	for _, address := range h.state.Shut {
+		cid, err := ledger.ParseCID(address)
+		if err != nil {
+			return err
+		}
+		if address == h.state.Sample {
+			continue
+		}
+		if err := h.blobs.Delete(ctx, cid); err != nil {
+			return err
+		}
+	}
+	h.state.Erased, h.state.Shut = true, nil
 	return h.remember(ctx)
 }
 
-// removeRows deletes a patient's rows and rewrites the partition under a new key.
-func (h *hospital) removeRows(ctx context.Context, partition, pseudonym string) error {
+// removeRows deletes the patient's rows and rewrites the partition under a new key.
+func (h *hospital) removeRows(ctx context.Context, partition string) error {
 	ix := h.index[partition]
-	found, err := ix.Search(ctx, sse.Term("patient", sse.String(pseudonym)), sse.SearchOptions{})
+	found, err := ix.Search(ctx, sse.Term("patient", sse.String(h.state.Erasing)), sse.SearchOptions{})
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type record struct {
 	codes   []string // codes of every coding: the resource's own, its category, type and reasons
 	display string   // what to call it in one line
 	text    []string // display names of those codings
+	reason  bool     // it states why it took place
 	date    time.Time
 	name    string // of a Patient
 	numbers []number
@@ -124,6 +125,7 @@ func parseRecord(line int, raw []byte) (*record, error) {
 		return nil, fmt.Errorf("no FHIR resource in JSON: %w", err)
 	}
 	r.addCodings(tree)
+	r.reason = tree["reasonCode"] != nil || tree["reasonReference"] != nil
 	for _, text := range []string{
 		f.EffectiveDateTime, f.EffectivePeriod.Start, f.OnsetDateTime, f.PerformedDateTime, f.PerformedPeriod.Start, f.AuthoredOn,
 		f.OccurrenceDateTime, f.Started, f.Period.Start, f.RecordedDate, f.BirthDate,

@@ -39,26 +39,31 @@ const (
 //	index-keys/    the key of each partition of the index, sealed under a policy
 //	blobs/ log/ index/ columns/   what may stand on other people's machines
 //	budget         the ledger of the privacy budget
+//	tmp/           copies that are thrown away
 //	state          how far the ward has come; sealed
 type hospital struct {
-	dir     string
-	ring    *keymgmt.Keyring
-	params  *abe.Params
-	blobs   *ledger.DirBlobs
-	log     *ledger.Log
-	store   sse.Store
-	index   map[string]*sse.Index // by partition
-	budget  *dp.Ledger
-	state   *state
-	created bool
+	dir    string
+	ring   *keymgmt.Keyring
+	params *abe.Params
+	blobs  *ledger.DirBlobs
+	log    *ledger.Log
+	store  sse.Store
+	index  map[string]*sse.Index // by partition
+	budget *dp.Ledger
+	state  *state
 
 	statePath  string
 	stateKey   *keymgmt.Secret
 	pseudonyms *keymgmt.Secret
 }
 
-// partitions in the order of the report.
-var partitions = []string{admin, clinical, restricted}
+// partitions of the index, one for each class, in the order of the report.
+var partitions = func() (names []string) {
+	for _, c := range classes {
+		names = append(names, c.name)
+	}
+	return names
+}()
 
 // wardSchema is what can be searched for. It is the same in every partition.
 var wardSchema = sse.Schema{Fields: []sse.Field{
@@ -72,7 +77,7 @@ var wardSchema = sse.Schema{Fields: []sse.Field{
 	{Name: "systolic", Type: sse.Integer, Min: 0, Max: 400},   // mmHg, of blood pressures
 }}
 
-// partitionID names a partition to the store, which learns no more than that there are three.
+// partitionID names a partition to the store, which learns no more than that there are six.
 func partitionID(name string) sse.ID {
 	sum := sha256.Sum256([]byte("veilchart examples/ward partition " + name))
 	return sse.ID(sum[:16])
@@ -89,8 +94,11 @@ func openHospital(ctx context.Context, dir string, w keymgmt.Wrapper) (_ *hospit
 	}()
 	files := keymgmt.FilesIn(filepath.Join(dir, "keys"))
 	h.ring, err = keymgmt.OpenKeyring(ctx, files, w, keymgmt.Options{})
-	if errors.Is(err, fs.ErrNotExist) && !h.inUse() {
-		h.created = true
+	if errors.Is(err, fs.ErrNotExist) {
+		if inUse(dir) {
+			return nil, fmt.Errorf("%w. But the folder holds a ward: restore the ring and its root file from copies made after the last erasure; without them "+
+				"nothing here can be opened", err)
+		}
 		h.ring, err = keymgmt.CreateKeyring(ctx, files, w, keymgmt.Options{})
 	}
 	if err != nil {
@@ -107,7 +115,7 @@ func openHospital(ctx context.Context, dir string, w keymgmt.Wrapper) (_ *hospit
 		return nil, err
 	}
 	if _, err := os.Lstat(h.statePath); err != nil {
-		if h.inUse() {
+		if inUse(dir) {
 			return nil, fmt.Errorf("%w: it says how far the ward has come. Restore it from a copy of the whole folder", err)
 		}
 		if err := writeState(h.statePath, h.stateKey, h.state); err != nil {
@@ -120,6 +128,10 @@ func openHospital(ctx context.Context, dir string, w keymgmt.Wrapper) (_ *hospit
 		return nil, fmt.Errorf("%s is at version %d but version %d was in use: an old copy was put back. Restore the newest copy",
 			files.Ring, version, h.state.RingVersion)
 	}
+	// What a run that was killed left behind: copies that were tampered with, a copy of the ring.
+	if err := os.RemoveAll(h.tmp()); err != nil {
+		return nil, err
+	}
 	for _, open := range []func(context.Context) error{h.openParams, h.openBlobs, h.openLog, h.openIndex, h.openBudget} {
 		if err := open(ctx); err != nil {
 			return nil, err
@@ -128,10 +140,13 @@ func openHospital(ctx context.Context, dir string, w keymgmt.Wrapper) (_ *hospit
 	return h, nil
 }
 
+// tmp is a folder for copies that are thrown away.
+func (h *hospital) tmp() string { return filepath.Join(h.dir, "tmp") }
+
 // inUse reports whether the folder holds more than keys: then a missing ring or state is a loss, not a beginning.
-func (h *hospital) inUse() bool {
+func inUse(dir string) bool {
 	for _, name := range []string{"state", "blobs", "log", "index", "budget", "public"} {
-		if _, err := os.Lstat(filepath.Join(h.dir, name)); err == nil {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			return true
 		}
 	}

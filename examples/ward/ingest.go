@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"runtime"
@@ -74,10 +75,12 @@ type ward struct {
 	malformed []*lineError
 	position  map[string]uint32 // of each patient, by order of first appearance
 	patients  []string
+	took      time.Duration // to read
 }
 
 // readWard reads all records. Lines that are no records are collected, not skipped in silence.
 func readWard(in []byte) (*ward, error) {
+	start := time.Now()
 	sum := sha256.Sum256(in)
 	w := &ward{sum: hex.EncodeToString(sum[:]), position: map[string]uint32{}}
 	for r, err := range readRecords(bytes.NewReader(in)) {
@@ -96,8 +99,13 @@ func readWard(in []byte) (*ward, error) {
 		}
 	}
 	if len(w.records) == 0 {
-		return nil, errors.New("there is no FHIR record in the input")
+		const want = "one FHIR R4 resource in JSON on each line is expected (NDJSON, plain or gzip)"
+		if len(w.malformed) > 0 {
+			return nil, fmt.Errorf("no line is a record; %v. %s", w.malformed[0], want)
+		}
+		return nil, errors.New("it is empty. " + want)
 	}
+	w.took = time.Since(start)
 	return w, nil
 }
 
@@ -197,11 +205,11 @@ func size(records []*record) (n int64) {
 func (h *hospital) finishIngest(ctx context.Context, w *ward, s *screen) error {
 	p := s.progress(len(w.records))
 	defer p.finish()
-	interrupted := h.state.Started > h.state.Batches
+	h.state.Sweep = h.state.Sweep || h.state.Started > h.state.Batches // saved before anything is stored
 	if err := h.ingest(ctx, w, p); err != nil {
 		return err
 	}
-	if interrupted {
+	if h.state.Sweep {
 		if err := h.sweepOrphans(ctx); err != nil {
 			return err
 		}
@@ -213,10 +221,13 @@ func (h *hospital) finishIngest(ctx context.Context, w *ward, s *screen) error {
 		}
 		h.state.Took += time.Since(start)
 	}
+	share := h.state.Shared == nil
 	for _, name := range partitions {
-		if _, err := os.Stat(h.indexKeyPath(name)); err != nil {
-			return h.shareIndexKeys(ctx)
-		}
+		_, err := os.Stat(h.indexKeyPath(name))
+		share = share || errors.Is(err, fs.ErrNotExist)
+	}
+	if share {
+		return h.shareIndexKeys(ctx)
 	}
 	return nil
 }
@@ -228,7 +239,6 @@ func (h *hospital) sweepOrphans(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	h.state.Orphans = int(h.log.Checkpoint().Size) - len(known)
 	for cid, err := range h.blobs.All(ctx) {
 		if err != nil {
 			return err
@@ -239,7 +249,9 @@ func (h *hospital) sweepOrphans(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	h.state.Orphans = int(h.log.Checkpoint().Size) - len(known)
+	h.state.Sweep = false
+	return h.remember(ctx)
 }
 
 // referenced gives the address of every record that has a row.
@@ -273,7 +285,7 @@ func (h *hospital) sealBatch(ctx context.Context, b batch, resumed bool, p *prog
 	for _, r := range b.records {
 		s := &sealedRecord{record: r, id: h.recordID(r.ref()), class: slices.Index(classes, classify(r))}
 		if resumed {
-			switch _, err := h.index[classes[s.class].partition].Get(ctx, s.id); {
+			switch _, err := h.index[classes[s.class].name].Get(ctx, s.id); {
 			case err == nil:
 				p.skip(1, int64(len(r.raw)))
 				continue
@@ -399,7 +411,7 @@ func (h *hospital) storeBatch(ctx context.Context, w *ward, sealed []*sealedReco
 		if err != nil {
 			return err
 		}
-		partition := classes[s.class].partition
+		partition := classes[s.class].name
 		docs[partition] = append(docs[partition], sse.Document{ID: s.id, Revision: 1, Fields: s.fields(pseudonym), Stored: stored})
 	}
 	for _, name := range partitions {

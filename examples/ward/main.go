@@ -56,41 +56,57 @@ func main() {
 		fmt.Fprintf(os.Stderr, "ward: unexpected argument %q; see -help\n", flag.Arg(0))
 		os.Exit(2)
 	}
+	s := newScreen(os.Stdout, os.Stderr, o.quiet || o.json, o.json)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := newScreen(os.Stdout, os.Stderr, o.quiet || o.json, o.json)
 	r, err := run(ctx, o, s)
-	if r != nil && o.json {
-		err = errors.Join(err, r.json(os.Stdout))
+	if err == nil && s.lost != nil {
+		err = fmt.Errorf("writing the story: %w", s.lost)
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintf(os.Stderr, "\nward: stopped. What was stored is safe; run again with -dir %s to go on\n", r.Folder)
-		os.Exit(1)
+		r.Error = fmt.Sprintf("stopped. What was stored is safe; run again with -dir %s to go on", r.Folder)
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "\nward: %v\n", err)
-		os.Exit(1)
+		r.Error = err.Error()
 	case r.Wrong > 0:
-		fmt.Fprintf(os.Stderr, "\nward: %d steps came out wrong\n", r.Wrong)
+		r.Error = fmt.Sprintf("%d steps came out wrong", r.Wrong)
+	}
+	if o.json {
+		if err := r.json(os.Stdout); err != nil {
+			r.Error += err.Error()
+		}
+	}
+	if r.Error != "" {
+		fmt.Fprintf(os.Stderr, "\nward: %s\n", r.Error)
 		os.Exit(1)
 	}
 }
 
 // run does the whole job in one folder. The report is there, as far as it goes, also when there is an error.
 func run(ctx context.Context, o options, s *screen) (r *report, err error) {
-	r = &report{Folder: o.dir}
-	input := wardRecords
+	r = &report{Folder: o.dir, Malformed: []string{}, Steps: []step{}, Stored: []store{}, Times: []timed{}, Seen: []seen{}}
+	input, source := wardRecords, "the records that come with the program"
 	if o.records != "" {
+		source = o.records
 		if input, err = os.ReadFile(o.records); err != nil {
 			return r, err
 		}
 	}
+	w, err := readWard(input)
+	if err != nil {
+		return r, fmt.Errorf("%s: %w", source, err)
+	}
+	r.Records, r.Patients, r.Input = len(w.records), len(w.patients), w.bytes
+	for _, bad := range w.malformed {
+		r.Malformed = append(r.Malformed, bad.Error())
+	}
 	if o.dir == "" {
-		if r.Folder, err = os.MkdirTemp("", "ward-"); err != nil {
-			return r, err
-		}
-	} else if err := os.MkdirAll(o.dir, 0o700); err != nil {
-		return r, err
+		r.Folder, err = os.MkdirTemp("", "ward-")
+	} else {
+		err = makeFolder(o.dir)
+	}
+	if err != nil {
+		return r, fmt.Errorf("the data folder cannot be made: %w. Give -dir a folder that you may write to", err)
 	}
 	fmt.Fprintln(s.out, s.paint(bold, "veilchart: a hospital ward whose records stay closed while they are used"))
 	s.say("")
@@ -100,11 +116,16 @@ func run(ctx context.Context, o options, s *screen) (r *report, err error) {
 		return r, err
 	}
 	h, err := openHospital(ctx, r.Folder, wrapper)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return r, fmt.Errorf("%w. Run it as the user who made the folder, and make the folder writable", err)
+	case errors.Is(err, keymgmt.ErrWrongKey):
+		return r, fmt.Errorf("%w. Nothing was changed; run again with the passphrase that this folder was made with", err)
+	case err != nil:
 		return r, err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	return r, tell(ctx, h, wrapper, input, s, r)
+	return r, tell(ctx, h, wrapper, w, s, r)
 }
 
 // unlock finds what protects the root key: a passphrase if one is given or was used before, otherwise a random key in a file.
@@ -127,7 +148,16 @@ func unlock(o options, dir string, s *screen) (keymgmt.Wrapper, error) {
 		if err != nil {
 			return nil, err
 		}
-		phrase = string(b)
+		if phrase = string(b); noRing != nil && phrase != "" { // a new one: a slip of the finger would shut the folder for good
+			fmt.Fprint(os.Stderr, "Again: ")
+			again, err := readPassphrase()
+			if err != nil {
+				return nil, err
+			}
+			if phrase != string(again) {
+				return nil, errors.New("the two passphrases differ; nothing was made")
+			}
+		}
 	default:
 		phrase = os.Getenv(passphraseVariable)
 	}
@@ -143,6 +173,9 @@ func unlock(o options, dir string, s *screen) (keymgmt.Wrapper, error) {
 	case noFile != nil && noRing == nil:
 		return nil, fmt.Errorf("this folder's keys are under a passphrase, or %s is lost. Set %s, or give -passphrase-file or -ask", keyFile, passphraseVariable)
 	}
+	if noFile != nil && inUse(dir) {
+		return nil, fmt.Errorf("%s holds other files and no keys: if it is a ward, restore its keys/ folder; if not, give -dir another folder", dir)
+	}
 	s.warn("no passphrase was given, so the root key lies unprotected in " + keyFile + " (mode 0600). Who can read that file can read every record. " +
 		"For real data give -ask or -passphrase-file.")
 	w, err := keymgmt.OpenKeyFile(keyFile)
@@ -155,13 +188,35 @@ func unlock(o options, dir string, s *screen) (keymgmt.Wrapper, error) {
 	return w, err
 }
 
-// readPassphrase reads a line, unseen if it is typed.
+// stdin is where passphrases are read from, line by line, when it is no terminal.
+var stdin = bufio.NewReader(os.Stdin)
+
+// readPassphrase reads a line, unseen if it is typed. An interrupt gives the terminal back as it was.
 func readPassphrase() ([]byte, error) {
 	if fd := int(os.Stdin.Fd()); term.IsTerminal(fd) {
-		defer fmt.Fprintln(os.Stderr)
-		return term.ReadPassword(fd)
+		before, err := term.GetState(fd)
+		if err != nil {
+			return nil, err
+		}
+		interrupt := make(chan os.Signal, 1)
+		signal.Notify(interrupt, os.Interrupt, syscall.SIGTERM)
+		defer signal.Stop(interrupt)
+		typed := make(chan error, 1)
+		var line []byte
+		go func() {
+			var err error
+			line, err = term.ReadPassword(fd)
+			typed <- err
+		}()
+		select {
+		case err := <-typed:
+			fmt.Fprintln(os.Stderr)
+			return line, err
+		case <-interrupt:
+			return nil, errors.Join(errors.New("no passphrase was given"), term.Restore(fd, before))
+		}
 	}
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	line, err := stdin.ReadString('\n')
 	if err != nil && line == "" {
 		return nil, fmt.Errorf("no passphrase on the standard input: %w", err)
 	}

@@ -1,38 +1,23 @@
 package main
 
-// A class is a kind of record that a group of people may read. Policy is what its records are sealed under; partition is the part of the
-// search index that they are in.
+// A class is a kind of record that a group of people may read. Its records are sealed under its policy and lie in a partition of the index of
+// their own, whose key is sealed under the same policy: what may not be read cannot be searched either.
 type class struct {
-	name      string
-	policy    string
-	partition string
+	name   string // also of the partition
+	policy string
 }
-
-// The partitions of the index. Each has a key of its own, and who has the key can search it.
-const (
-	admin      = "admin"      // who the patients are and when they came
-	clinical   = "clinical"   // findings, treatments
-	restricted = "restricted" // psychiatry, HIV and other infections that the law protects
-)
 
 // The classes. A hospital would write its own; the order is that of the report.
 var (
-	classPatient    = class{"demographics", `role = doctor or role = nurse or role = biller`, admin}
-	classEncounter  = class{"encounters", `role = doctor or role = nurse or (role = biller and dept = accounting)`, admin}
-	classClinical   = class{"clinical", `role = doctor or (role = nurse and unit = "ward 3")`, clinical}
-	classMedication = class{"medication", `role = doctor or role = pharmacist or (role = nurse and unit = "ward 3")`, clinical}
-	classPsychiatry = class{"psychiatry", `role = doctor and (dept = psychiatry or break-glass)`, restricted}
-	classInfection  = class{"HIV and STI", `role = doctor and 2 of (dept = infectiology, hiv-training, break-glass)`, restricted}
+	classPatient    = class{"demographics", `role = doctor or role = nurse or role = biller`}
+	classEncounter  = class{"encounters", `role = doctor or role = nurse or (role = biller and dept = accounting)`}
+	classClinical   = class{"clinical", `role = doctor or (role = nurse and unit = "ward 3")`}
+	classMedication = class{"medication", `role = doctor or role = pharmacist or (role = nurse and unit = "ward 3")`}
+	classPsychiatry = class{"psychiatry", `role = doctor and (dept = psychiatry or break-glass)`}
+	classInfection  = class{"infections", `role = doctor and 2 of (dept = infectiology, hiv-training, break-glass)`}
 
 	classes = []class{classPatient, classEncounter, classClinical, classMedication, classPsychiatry, classInfection}
 )
-
-// partitionPolicy says who gets the key that searches a partition.
-var partitionPolicy = map[string]string{
-	admin:      `role = doctor or role = nurse or role = biller`,
-	clinical:   `role = doctor or role = pharmacist or (role = nurse and unit = "ward 3")`,
-	restricted: `role = doctor and (dept = psychiatry or dept = infectiology or break-glass)`,
-}
 
 // psychiatric are SNOMED CT, RxNorm and LOINC codes of the mind and of addiction. One such code anywhere in a record makes the record strict.
 var psychiatric = map[string]bool{
@@ -69,17 +54,38 @@ var psychiatric = map[string]bool{
 	"997223":          true, // donepezil
 	"998582":          true, // donepezil
 	"1599803":         true, // donepezil with memantine
+	"228557008":       true, // cognitive and behavioural therapy
+	"425680009":       true, // cognitive behavioural therapy by a team
+	"76168009":        true, // group psychotherapy
+	"47505003":        true, // posttraumatic stress disorder
+	"226060000":       true, // stress management
+	"385892002":       true, // mental health screening
+	"715252007":       true, // depression screening by PHQ-9
+	"75443-2":         true, // mental health outpatient note
+	"84215-3":         true, // mental health telehealth note
+	"7200002":         true, // alcoholism
+	"24165007":        true, // alcoholism counselling
+	"313071005":       true, // counselling for substance abuse
+	"408935001":       true, // substance abuse prevention education
+	"408936000":       true, // substance abuse prevention management
+	"28245-9":         true, // abuse status
 }
 
 // infectious are codes of HIV and other sexually transmitted infections.
 var infectious = map[string]bool{
 	"31676001":  true, // HIV antigen test
+	"55277-8":   true, // HIV status
+	"86406008":  true, // HIV infection
+	"62479008":  true, // AIDS
 	"310861008": true, // chlamydia antigen test
 	"165829005": true, // gonorrhoea infection test
 	"269828009": true, // syphilis infection test
 	"47758006":  true, // hepatitis B surface antigen
 	"104375008": true, // hepatitis C antibody test
 }
+
+// A code that stands in neither table is treated by the type of its record. A hospital that stores other codes than this ward's must add to the
+// tables first; it would do better with a terminology server's value sets.
 
 // classify says under which policy a record belongs: the strictest that one of its codes asks for, then by its type.
 func classify(r *record) class {
@@ -97,6 +103,9 @@ func classify(r *record) class {
 	case "Patient":
 		return classPatient
 	case "Encounter":
+		if r.reason { // it tells a diagnosis
+			return classClinical
+		}
 		return classEncounter
 	case "MedicationRequest":
 		return classMedication

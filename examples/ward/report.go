@@ -29,7 +29,8 @@ type report struct {
 	Stored []store `json:"stored"`
 	Times  []timed `json:"times"`
 	Seen   []seen  `json:"seen"`
-	Wrong  int     `json:"wrong"` // steps that came out wrong; the exit code is 1 if there are any
+	Wrong  int     `json:"wrong"`           // steps that came out wrong; the exit code is 1 if there are any
+	Error  string  `json:"error,omitempty"` // what ended the run early
 }
 
 type step struct {
@@ -93,7 +94,7 @@ func (r *report) measureStores(ctx context.Context, h *hospital) error {
 
 	r.Seen = []seen{
 		{"blobs", fmt.Sprintf("%d sealed objects and their sizes; the policy in each header, so also how many records are psychiatric or about infections; "+
-			"which objects share an encapsulation, that is one patient and one policy. No content, no names", blobs)},
+			"which objects share an encapsulation, that is one patient and one policy; a random-looking id of each record. No content, no names", blobs)},
 		{"log", fmt.Sprintf("%d hashes of sealed objects, and when they came", h.log.Checkpoint().Size)},
 		{"index", fmt.Sprintf("%d partitions of %d segments, %d sealed pages of 4 KiB; for each search which pages were read and how often. No word, no row, no count", len(partitions), rows.Segments, rows.Pages)},
 		{"columns", fmt.Sprintf("%d columns with their names and ranges; for each question the positions of the group's patients. No value, no answer", len(h.state.Columns))},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +23,13 @@ const (
 	researcherRho = 0.5
 	wardRho       = 1.0
 	reportDelta   = 1e-6 // the delta at which a rho is also told as an epsilon
+	smallest      = 10   // answers about fewer patients are withheld
 )
 
 func budgetLimits() dp.Limits {
 	querier, _ := dp.ZCDP(researcherRho) // constants in range
 	global, _ := dp.ZCDP(wardRho)
-	return dp.Limits{Dataset: "ward", Querier: querier, Global: global, SuppressBelow: 10}
+	return dp.Limits{Dataset: "ward", Querier: querier, Global: global, SuppressBelow: smallest}
 }
 
 // group is a set of patients, chosen by a predicate on each patient's own records.
@@ -35,14 +38,20 @@ type group struct {
 	predicate string // canonical: it is part of the question that the budget remembers
 	partition string
 	query     sse.Query
+	inPlain   func(*record) bool // the same for the plaintext, to check answers with: true for a record that puts its patient into the group
 }
 
 var (
 	everybody = group{name: "all patients"}
-	obese     = group{"patients with obesity", "condition snomed 162864005", clinical, sse.And(sse.Term("type", sse.String("Condition")), sse.Term("code", sse.String("162864005")))}
-	hypertens = group{"patients with hypertension", "condition snomed 38341003", clinical, sse.And(sse.Term("type", sse.String("Condition")), sse.Term("code", sse.String("38341003")))}
-	fifties   = group{"patients born before 1971", "born before 1971-01-01", admin, sse.Range("born", sse.Value{}, sse.Day(time.Date(1970, time.December, 31, 0, 0, 0, 0, time.UTC)))}
+	obese     = group{"patients with obesity", "condition snomed 162864005", classClinical.name, sse.And(sse.Term("type", sse.String("Condition")), sse.Term("code", sse.String("162864005"))), hasCondition("162864005")}
+	hypertens = group{"patients with hypertension", "condition snomed 38341003", classClinical.name, sse.And(sse.Term("type", sse.String("Condition")), sse.Term("code", sse.String("38341003"))), hasCondition("38341003")}
+	older     = group{"patients born before 1971", "born before 1971-01-01", classPatient.name, sse.Range("born", sse.Value{}, sse.Day(day(1970, 12, 31))),
+		func(r *record) bool { return r.kind == "Patient" && !r.date.IsZero() && r.date.Before(day(1971, 1, 1)) }}
 )
+
+func hasCondition(code string) func(*record) bool {
+	return func(r *record) bool { return r.kind == "Condition" && slices.Contains(r.codes, code) }
+}
 
 // question is what the researcher asks.
 type question struct {
@@ -56,7 +65,7 @@ type question struct {
 var questions = []question{
 	{obese, dp.Count, age, 0.02},
 	{everybody, dp.Mean, bmi, 0.08},
-	{fifties, dp.Mean, systolic, 0.2},
+	{older, dp.Mean, systolic, 0.2},
 	{everybody, dp.Histogram, bmi, 0.15},
 	{hypertens, dp.Mean, systolic, 0.2},
 }
@@ -174,7 +183,9 @@ func (q question) String() string {
 func (y *story) research(ctx context.Context) error {
 	const me = "researcher"
 	y.s.aside("The hospital's gateway finds the group, a server adds up ciphertexts that it cannot read, and the gateway adds noise before anybody " +
-		"sees a number. An interval says where the exact number of these patients lies with 95 % certainty; it says nothing about other patients.")
+		"sees a number. The interval in brackets holds the exact number of these patients with 95 % certainty; it says nothing about other patients. " +
+		"Every question costs a part of a budget, called rho: the more exact the answer, the higher the cost. What is spent bounds what all answers together " +
+		"can tell about any one patient.")
 	for i, q := range questions {
 		last := i == len(questions)-1
 		a, err := y.h.ask(ctx, me, q)
@@ -185,7 +196,7 @@ func (y *story) research(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		y.check(!last && plausible(a), "%s  %s", q, a.text(q))
+		y.check(!last && y.near(q, a), "%s  %s", q, a.text(q))
 		cost := fmt.Sprintf("cost rho %.3g, left %.3g", a.Charged.Rho(), a.left.Querier.Rho())
 		if a.Cached {
 			cost = fmt.Sprintf("answered before: no new noise, no cost, left %.3g", a.left.Querier.Rho())
@@ -210,18 +221,64 @@ func (y *story) research(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	y.s.say("The researcher has spent rho %.3g of %.3g: (epsilon %.2f, delta %g) of differential privacy for each patient.", spent, researcherRho, e, reportDelta)
+	y.s.say("The researcher has spent rho %.3g of %.3g; in the usual terms of differential privacy, epsilon %.2f at delta %g.", spent, researcherRho, e, reportDelta)
 	return nil
 }
 
-// plausible refuses answers that cannot be right whatever the noise was.
-func plausible(a answer) bool {
-	for _, v := range a.Values {
-		if !v.Suppressed && !(v.Low <= v.Value && v.Value <= v.High) {
+// near compares an answer with the truth, which this program knows since it read the plaintext. The interval of 95 % is stretched four times,
+// to 7.8 standard deviations of the noise: by chance alone an answer lies outside once in 10^14 times.
+func (y *story) near(q question, a answer) bool {
+	truth := y.truth(q)
+	if len(truth) != len(a.Values) {
+		return false
+	}
+	for i, v := range a.Values {
+		if v.Suppressed {
+			margin := 4 * float64(a.Noise[0].Quantile(0.95))
+			if truth[i].count > float64(smallest)+margin {
+				return false
+			}
+			continue
+		}
+		if low, high := v.Value-4*(v.Value-v.Low)-1e-9, v.Value+4*(v.High-v.Value)+1e-9; truth[i].value < low || truth[i].value > high {
 			return false
 		}
 	}
-	return len(a.Values) > 0
+	return true
+}
+
+type exact struct{ value, count float64 }
+
+// truth answers a question from the plaintext, with values rounded and moved into their range as the columns have them.
+func (y *story) truth(q question) (out []exact) {
+	m, _ := measureOf(q.code)
+	in := map[uint32]bool{}
+	for _, r := range y.w.records {
+		if q.group.inPlain == nil || q.group.inPlain(r) {
+			in[y.w.position[r.patient]] = true
+		}
+	}
+	buckets := make([]exact, max(len(m.edges)-1, 0))
+	var sum, count float64
+	for _, v := range y.w.latest()[q.code] {
+		if !in[v.Row] {
+			continue
+		}
+		x := math.Round(min(max(v.X, m.lo), m.hi)*float64(m.scale)) / float64(m.scale)
+		sum, count = sum+x, count+1
+		for i := range buckets {
+			if x >= m.edges[i] && (x < m.edges[i+1] || i == len(buckets)-1) {
+				buckets[i].value, buckets[i].count = buckets[i].value+1, buckets[i].count+1
+			}
+		}
+	}
+	switch q.kind {
+	case dp.Count:
+		return []exact{{count, count}}
+	case dp.Histogram:
+		return buckets
+	}
+	return []exact{{sum / max(count, 1), count}}
 }
 
 // text shows the answer with its intervals.
@@ -229,7 +286,7 @@ func (a answer) text(q question) string {
 	m, _ := measureOf(q.code)
 	show := func(e dp.Estimate, unit string, digits int) string {
 		if e.Suppressed {
-			return "withheld (too few)"
+			return fmt.Sprintf("withheld (fewer than %d)", smallest)
 		}
 		return fmt.Sprintf("%.*f%s (%.*f to %.*f)", digits, e.Value, unit, digits, e.Low, digits, e.High)
 	}

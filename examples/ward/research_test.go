@@ -20,7 +20,7 @@ func TestEncryptedSumsAreExact(t *testing.T) {
 	defer func() { require.NoError(t, h.close()) }()
 	key, err := h.columnsKey(ctx)
 	require.NoError(t, err)
-	rows, err := h.rows(ctx, fifties)
+	rows, err := h.rows(ctx, older)
 	require.NoError(t, err)
 	old := map[uint32]bool{}
 	for _, r := range w.records {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +66,7 @@ func (h *hospital) enrol(ctx context.Context, p person) (*person, error) {
 	}
 	p.index, p.denied = map[string]*sse.Index{}, map[string]error{}
 	for _, name := range partitions {
-		sealed, err := os.ReadFile(h.indexKeyPath(name))
+		sealed, err := h.indexKey(name)
 		if err != nil {
 			return nil, err
 		}
@@ -88,26 +89,44 @@ func (h *hospital) indexKeyPath(partition string) string {
 	return filepath.Join(h.dir, "index-keys", partition)
 }
 
-// shareIndexKeys seals the key of each partition under the policy that says who may search it.
+// shareIndexKeys seals the key of each partition under the policy of its records. The state keeps what was written, so that a changed file is
+// noticed also by who cannot open it.
 func (h *hospital) shareIndexKeys(ctx context.Context) error {
-	for _, name := range partitions {
-		policy, err := abe.ParsePolicy(partitionPolicy[name])
-		if err != nil {
-			return err
-		}
-		key, err := h.ring.Get(ctx, keyIndex+name)
-		if err != nil {
-			return err
-		}
-		sealed, err := h.params.Seal(policy, key.Secret.ExposeSecret(), &abe.Options{AssociatedData: []byte(name)})
-		if err != nil {
-			return err
-		}
-		if err := writeFile(h.indexKeyPath(name), sealed, 0o644); err != nil {
-			return err
-		}
+	h.state.Shared = nil
+	if err := h.remember(ctx); err != nil {
+		return err
 	}
-	return nil
+	shared := map[string][32]byte{}
+	for _, c := range classes {
+		policy, err := abe.ParsePolicy(c.policy)
+		if err != nil {
+			return err
+		}
+		key, err := h.ring.Get(ctx, keyIndex+c.name)
+		if err != nil {
+			return err
+		}
+		sealed, err := h.params.Seal(policy, key.Secret.ExposeSecret(), &abe.Options{AssociatedData: []byte(c.name)})
+		if err != nil {
+			return err
+		}
+		if err := writeFile(h.indexKeyPath(c.name), sealed, 0o644); err != nil {
+			return err
+		}
+		shared[c.name] = sha256.Sum256(sealed)
+	}
+	h.state.Shared = shared
+	return h.remember(ctx)
+}
+
+// indexKey reads the sealed key of a partition.
+func (h *hospital) indexKey(partition string) ([]byte, error) {
+	path := h.indexKeyPath(partition)
+	sealed, err := os.ReadFile(path)
+	if err == nil && sha256.Sum256(sealed) != h.state.Shared[partition] {
+		err = fmt.Errorf("%s: the file was changed or is an old copy. Delete it; the next run writes it again", path)
+	}
+	return sealed, err
 }
 
 // hit is a record that a search found.

@@ -34,16 +34,22 @@ type state struct {
 	ColumnsKey he.KeyID
 	Columns    map[string][32]byte // digest of each column
 
+	Shared map[string][32]byte // SHA-256 of each sealed key of the index; nil while they are being written
+
 	RingVersion     uint64
 	FirstCheckpoint []byte // of the log, after the first batch: the auditor's
 	Checkpoint      []byte // the latest
 	BudgetHead      dp.Head
 	Anchors         map[string]sse.Anchor
 
-	Erasing string // pseudonym of the patient whose erasure has begun
-	Erased  bool   // and is complete
-	Removed int    // records that went with it
-	Sample  string // CID of one of them: it stays in the store, shut
+	Sweep bool // a batch was cut short, and its blobs without a row have not been deleted yet
+
+	Erasing string   // pseudonym of the patient whose erasure has begun
+	Erased  bool     // and is complete
+	Row     uint32   // of the patient in the columns
+	Shut    []string // addresses of the patient's sealed records, to be deleted
+	Removed int      // records that went with it
+	Sample  string   // CID of one of them: it stays in the store, shut
 	Receipt []byte
 }
 
@@ -81,7 +87,7 @@ func writeState(path string, key *keymgmt.Secret, s *state) error {
 
 // writeFile replaces a file: the old content or the new is there, whatever happens.
 func writeFile(path string, b []byte, mode fs.FileMode) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := makeFolder(filepath.Dir(path)); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
@@ -102,7 +108,25 @@ func writeFile(path string, b []byte, mode fs.FileMode) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	d, err := os.Open(filepath.Dir(path))
+	return syncFolder(filepath.Dir(path))
+}
+
+// makeFolder makes a folder and those above it, each durable in the one above.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := makeFolder(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(filepath.Dir(dir))
+}
+
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

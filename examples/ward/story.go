@@ -20,21 +20,14 @@ type story struct {
 
 	cardiologist, psychiatrist, clerk *person
 	sample                            *hit // a record that the cardiologist read
+
+	finished bool // an erasure that an earlier run began
 }
 
 // tell runs all acts. A step that comes out wrong is counted and the story goes on; an error ends it.
-func tell(ctx context.Context, h *hospital, wrapper keymgmt.Wrapper, input []byte, s *screen, r *report) error {
-	start := now()
-	w, err := readWard(input)
-	if err != nil {
-		return err
-	}
+func tell(ctx context.Context, h *hospital, wrapper keymgmt.Wrapper, w *ward, s *screen, r *report) error {
 	if !h.state.Ingested {
-		h.state.Took += now().Sub(start)
-	}
-	r.Records, r.Patients, r.Input = len(w.records), len(w.patients), w.bytes
-	for _, bad := range w.malformed {
-		r.Malformed = append(r.Malformed, bad.Error())
+		h.state.Took += w.took
 	}
 	y := &story{h: h, w: w, s: s, r: r, wrapper: wrapper}
 	for i, act := range []struct {
@@ -116,15 +109,19 @@ func (y *story) ingest(ctx context.Context) error {
 	if err := h.finishIngest(ctx, w, y.s); err != nil {
 		return err
 	}
+	if h.state.Erasing != "" && !h.state.Erased {
+		y.s.say("An earlier run began to erase patient %s and was cut short; finishing that first.", short(h.state.Erasing))
+		if err := h.finishErasure(ctx, func(doing string) { y.s.aside(doing) }); err != nil {
+			return fmt.Errorf("finishing the erasure: %w", err)
+		}
+		y.finished = true
+	}
 	if y.r.Run == "reopened" {
 		if err := h.verifyAll(ctx); err != nil {
 			return err
 		}
 	}
 	rows, removed := 0, h.state.Removed
-	if !h.state.Erased {
-		removed = 0
-	}
 	for _, name := range partitions {
 		s, err := h.index[name].Stats(ctx)
 		if err != nil {
@@ -135,9 +132,9 @@ func (y *story) ingest(ctx context.Context) error {
 	say := y.check
 	if y.r.Run == "reopened" {
 		say = y.again
-		y.r.time("reopening and checking what is there", now().Sub(start), "")
+		y.r.time("reopening and checking every stored byte", now().Sub(start), "")
 	}
-	say(h.state.Erasing != "" && !h.state.Erased || rows == len(w.records)-removed,
+	say(rows == len(w.records)-removed,
 		"%d of %d records are stored, logged and searchable%s", rows, len(w.records), without(removed))
 	if n := len(w.malformed); n > 0 {
 		y.s.say("%d lines were no records and were left out", n)

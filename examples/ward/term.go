@@ -16,20 +16,39 @@ func now() time.Time { return time.Now() }
 
 // screen writes the story for a person. Colours and the moving progress bar are for terminals only.
 type screen struct {
-	out    io.Writer
+	to     io.Writer // where the story goes
+	out    io.Writer // the screen itself, which keeps an error of to
 	err    io.Writer
 	colour bool
 	live   bool // progress may be redrawn
 	quiet  bool
+	lost   error // the first error of writing the story
+}
+
+// Write passes on what is told and keeps the first error.
+func (s *screen) Write(b []byte) (int, error) {
+	n, err := s.to.Write(b)
+	if err != nil && s.lost == nil {
+		s.lost = err
+	}
+	return n, err
 }
 
 func newScreen(out, errOut *os.File, quiet, silent bool) *screen {
-	s := &screen{out: out, err: errOut, quiet: quiet}
+	s := tellTo(out, errOut)
+	s.quiet = quiet
 	s.colour = term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	s.live = term.IsTerminal(int(errOut.Fd()))
 	if silent { // -json: the story is not told
-		s.out = io.Discard
+		s.to = io.Discard
 	}
+	return s
+}
+
+// tellTo makes a screen without colours.
+func tellTo(out, errOut io.Writer) *screen {
+	s := &screen{to: out, err: errOut}
+	s.out = s
 	return s
 }
 

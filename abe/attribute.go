@@ -26,6 +26,10 @@ const (
 // encoding has a value that is there and empty, so that a flag cannot be taken for one.
 //
 // Two attributes are the same if and only if they are == as Go values.
+//
+// Beware of a Value that comes from elsewhere, such as a field of a database: where it is empty, the attribute is a flag and not
+// "role without a value", and nothing reports an error. It matches policies that ask for the flag and no others. Check such a
+// value for "" before.
 type Attribute struct {
 	Name  string
 	Value string

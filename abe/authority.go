@@ -14,7 +14,8 @@ import (
 const maxAttributes = 1024
 
 // Authority issues keys. Its master secret opens everything that was sealed under its Params. It is immutable, safe for
-// concurrent use and prints as "redacted".
+// concurrent use and prints as "redacted". Get one from GenerateAuthority or NewAuthority: of the zero Authority IssueKey returns
+// an error and the other methods panic.
 type Authority struct{ hidden **master }
 
 type master struct {
@@ -70,9 +71,14 @@ func (a *Authority) ExposeSecret() []byte {
 func (a *Authority) Params() *Params { return a.in().params }
 
 // IssueKey makes a key for a set of 1 to 1,024 different attributes. An attribute that is given twice is refused, because
-// it is more likely a mistake than a wish. The same set gives another key each time, and two keys never combine. Cost: one
+// it is more likely a mistake than a wish; so is a name that is there with a value and as a flag, because a value was more likely
+// lost. An empty Value alone is not noticed: role without one is the flag role. Check values that come from
+// elsewhere before they are issued. The same set gives another key each time, and two keys never combine. Cost: one
 // multiplication in G1 for each attribute, about 0.3 ms.
 func (a *Authority) IssueKey(attributes ...Attribute) (*Key, error) {
+	if a == nil || a.hidden == nil {
+		return nil, errors.New("abe: no authority: get one from GenerateAuthority or NewAuthority")
+	}
 	if len(attributes) == 0 {
 		return nil, errors.New("abe: a key needs at least one attribute: name what the holder is or may do")
 	}
@@ -81,12 +87,19 @@ func (a *Authority) IssueKey(attributes ...Attribute) (*Key, error) {
 	}
 	attributes = slices.Clone(attributes)
 	slices.SortFunc(attributes, compareAttributes)
+	bare := map[string]bool{}
 	for i, u := range attributes {
 		if err := u.validate(); err != nil {
 			return nil, fmt.Errorf("abe: %w", err)
 		}
 		if i > 0 && u == attributes[i-1] {
 			return nil, fmt.Errorf("abe: attribute %v is given twice: give it once", u)
+		}
+		if u.Value == "" {
+			bare[u.Name] = true // flags sort before values
+		} else if bare[u.Name] {
+			return nil, fmt.Errorf("abe: %s is given with the value %s and as a flag, without one: if a value was lost, find it, otherwise give the flag another name",
+				u.Name, appendQuoted(nil, u.Value))
 		}
 	}
 	return a.keyGen(attributes), nil

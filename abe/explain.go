@@ -29,7 +29,11 @@ func (e Explanation) String() string { return e.text }
 // Explain says in plain words why a reader with these attributes may open what is sealed under p, or what is missing. It
 // decides nothing: the mathematics of the key does. It takes what the reader claims to hold and needs no key. Cost: linear
 // in the attributes, at most quadratic in the leaves.
+// A policy that ParsePolicy did not make grants nothing.
 func Explain(p *Policy, attributes []Attribute) Explanation {
+	if p.check() != nil {
+		return Explanation{text: "refused: there is no policy, and without one nobody is let in"}
+	}
 	held := make(map[Attribute]bool, len(attributes))
 	for _, a := range attributes {
 		held[a] = true

@@ -25,9 +25,10 @@ func (a *Authority) keyGen(attributes []Attribute) *Key {
 	return keyOf(parts)
 }
 
-// encSize is the length of ct1, ct2 and ct3 for the policy.
+// encSize is the length of ct1, ct2 and ct3 for the policy: an element ct3 for each leaf. It does without the share matrix, which a
+// large "k of" makes large, so that a header costs its reader nothing before the friendly checks.
 func encSize(policy *Policy) int {
-	return pairing.G2Size*(1+policy.tau()) + pairing.G1Size*len(policy.rows())
+	return pairing.G2Size*(1+policy.tau()) + pairing.G1Size*len(policy.attrs)
 }
 
 // encrypt returns ct1, ct2 and ct3 one after another, and s1, from which the sealer has d. The coins give s1, s'[1] to

@@ -3,6 +3,7 @@ package abe
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"slices"
 
 	"github.com/veilchart/veilchart/internal/pairing"
@@ -13,7 +14,8 @@ import (
 const maxEncodedAttribute = 2 + 4 + maxName + 4 + maxValue
 
 // Key is a user's key for a set of attributes: it opens what was sealed under a policy that the set satisfies. Key is
-// immutable, safe for concurrent use and prints as "redacted".
+// immutable, safe for concurrent use and prints as "redacted". Get one from IssueKey or NewKey: the zero Key opens nothing, Open and
+// Decrypt refuse it, and its other methods panic.
 type Key struct{ hidden **keyParts }
 
 type keyParts struct {
@@ -27,6 +29,13 @@ type keyParts struct {
 func keyOf(parts *keyParts) *Key { return &Key{&parts} }
 
 func (k *Key) in() *keyParts { return *k.hidden }
+
+func (k *Key) check() error {
+	if k == nil || k.hidden == nil {
+		return errors.New("abe: no key: get one from IssueKey or NewKey")
+	}
+	return nil
+}
 
 func compareAttributes(a, b Attribute) int { return bytes.Compare(a.encode(), b.encode()) }
 
@@ -116,9 +125,7 @@ func NewKey(secret []byte) (*Key, error) {
 func (k *Key) consistent() bool {
 	left, right := k.in().sk2, k.in().params.hb()
 	for _, u := range k.in().attributes {
-		var wide [pairing.WideSize]byte
-		rand.Read(wide[pairing.WideSize-16:])
-		delta := pairing.ReduceWide(&wide)
+		delta := randomDelta()
 		left = left.Add(k.in().sk1[u].Mul(delta))
 		right = right.Add(k.in().params.hashes.point(u).Mul(delta))
 	}
@@ -126,6 +133,15 @@ func (k *Key) consistent() bool {
 		pairing.Pair{P: left, Q: pairing.G2Generator()},
 		pairing.Pair{P: right, Q: k.in().sk3, Inverse: true},
 	).Equal(k.in().params.y)
+}
+
+// deltaSize is the number of random bytes in a weight of consistent: a wrong key passes with probability 2^-(8 deltaSize).
+const deltaSize = 16
+
+func randomDelta() pairing.Scalar {
+	var wide [pairing.WideSize]byte
+	rand.Read(wide[pairing.WideSize-deltaSize:])
+	return pairing.ReduceWide(&wide)
 }
 
 // decodeAttribute reads what Attribute.encode wrote.

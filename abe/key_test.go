@@ -65,8 +65,17 @@ func TestIssueKeyRefuses(t *testing.T) {
 		_, err := a.IssueKey(attributes...)
 		require.ErrorContains(t, err, want)
 	}
-	// A flag and a value of one name are two attributes.
-	_, err := a.IssueKey(Attribute{"a", ""}, Attribute{"a", "a"})
+	// A flag and a value of one name are two attributes, and in one key more likely a value that was lost. Keys that have both are read:
+	// another issuer may have wished it.
+	for _, attributes := range [][]Attribute{{{"dept", "a"}, {"dept", ""}}, {{"dept", ""}, {"role", "x"}, {"dept", "a"}, {"dept", "b"}}} {
+		_, err := a.IssueKey(attributes...)
+		require.ErrorContains(t, err, `dept is given with the value "a" and as a flag`)
+	}
+	both := []Attribute{{"a", ""}, {"a", "a"}}
+	k, err := NewKey(a.keyGen(both).ExposeSecret())
+	require.NoError(t, err)
+	require.Equal(t, both, k.Attributes())
+	_, err = a.IssueKey(Attribute{"a", ""}, Attribute{"b", "a"}, Attribute{"b", "c"})
 	require.NoError(t, err)
 }
 
@@ -189,21 +198,45 @@ func TestConsistentFindsEachWrongComponent(t *testing.T) {
 	}
 }
 
+// The weights of consistent have 128 random bits: each of them is seen as 0 and as 1 in 64 draws, but for a chance of 2^-56.
+func TestDeltasHave128RandomBits(t *testing.T) {
+	require.Equal(t, 16, deltaSize)
+	var ones, zeros [pairing.ScalarSize]byte
+	for range 64 {
+		for i, b := range randomDelta().Bytes() {
+			ones[i] |= b
+			zeros[i] |= ^b
+		}
+	}
+	for i := range ones {
+		if i < pairing.ScalarSize-deltaSize {
+			require.Zero(t, ones[i])
+			continue
+		}
+		require.Equal(t, byte(0xff), ones[i], "byte %d", i)
+		require.Equal(t, byte(0xff), zeros[i], "byte %d", i)
+	}
+}
+
 func TestSecretsPrintAsRedacted(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a")
+	opts := &Options{AssociatedData: []byte("patient 17"), Companion: bytes.Repeat([]byte{0xab}, 32)}
+	record := &Record{ID: "r", Plaintext: []byte("plaintext"), AssociatedData: []byte("patient 17")}
 	type app struct {
 		k Key
 		a *Authority
 	}
-	for _, secret := range []any{a, *a, k, *k, app{*k, a}, &app{*k, a}, struct{ K *Key }{k}} {
+	for _, secret := range []any{a, *a, k, *k, app{*k, a}, &app{*k, a}, struct{ K *Key }{k}, struct{ O Options }{*opts}, []*Options{opts}, []Record{*record}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 			out := fmt.Sprintf(verb, secret)
 			require.Less(t, len(out), 200, "%s prints %s", verb, out)
-			require.NotContains(t, out, "sk2")
+			for _, secret := range []string{"sk2", "171", "abab", "ABAB", "patient", "plaintext", fmt.Sprintf("%x", "plaintext"), "112 108"} {
+				require.NotContains(t, out, secret, verb)
+			}
 		}
 	}
-	for _, secret := range []any{a, *a, k, *k} {
+	for _, secret := range []any{a, *a, k, *k, opts, *opts, record, *record} {
 		require.Equal(t, "redacted", fmt.Sprint(secret))
 		require.Equal(t, "redacted", fmt.Sprintf("%#v", secret))
 		out, err := json.Marshal(secret)

@@ -2,6 +2,7 @@ package abe
 
 import (
 	"bytes"
+	"errors"
 	"sync"
 
 	"github.com/veilchart/veilchart/internal/pairing"
@@ -26,6 +27,7 @@ const paramsSize = wire.HeaderSize + 4 + pairing.GTSize
 
 // Params are an authority's public parameters: who has them can seal, under any policy. They are immutable and safe for
 // concurrent use. Keep one and share it: it caches tables (about 1 MiB, up to 10 MiB for busy attributes).
+// Get them from Authority.Params, Key.Params or NewParams: with zero Params sealing is an error, Bytes is empty and Fingerprint zero.
 type Params struct {
 	y           pairing.GT // e(g1,g2)^alpha
 	encoding    []byte
@@ -67,6 +69,13 @@ func NewParams(encoding []byte) (*Params, error) {
 		return nil, d.Err()
 	}
 	return newParams(y), nil
+}
+
+func (p *Params) check() error {
+	if p == nil || p.hb == nil {
+		return errors.New("abe: no params: get them from Authority.Params or NewParams")
+	}
+	return nil
 }
 
 // Bytes returns the canonical encoding, a copy. docs/spec/abe.md section 5.

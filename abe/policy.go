@@ -9,7 +9,8 @@ import (
 const maxUses = 16
 
 // Policy says which sets of attributes open an object: a formula of attributes with and, or and "k of". It is immutable
-// and may be shared between goroutines. Get one from ParsePolicy; the zero Policy is of no use.
+// and may be shared between goroutines. Get one from ParsePolicy; the zero Policy is of no use: what seals refuses it, and
+// Explain refuses access.
 type Policy struct {
 	root   *node
 	attrs  []Attribute // of leaf i, in the order of the text
@@ -80,7 +81,33 @@ func newPolicy(root *node, attrs []Attribute) *Policy {
 
 // String is the canonical text: ParsePolicy reads it back as an equal policy, and policies with the same canonical text
 // are the same. It is the text that is hashed and sealed. The order of the attributes is the author's.
-func (p *Policy) String() string { return p.text }
+//
+// A nil or zero Policy has no text.
+func (p *Policy) String() string {
+	if p == nil {
+		return ""
+	}
+	return p.text
+}
+
+// MarshalText returns String, so that a policy is a string in JSON. A policy that ParsePolicy did not make is an error.
+func (p *Policy) MarshalText() ([]byte, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	return []byte(p.text), nil
+}
+
+// UnmarshalText sets p to what ParsePolicy reads in text; the error is a *SyntaxError. It is for a new Policy that nobody else
+// has yet.
+func (p *Policy) UnmarshalText(text []byte) error {
+	parsed, err := ParsePolicy(string(text))
+	if err != nil {
+		return err
+	}
+	*p = *parsed
+	return nil
+}
 
 // append appends the canonical text of n. Only an and or or directly inside the other one has parentheses of its own.
 func (n *node) append(b []byte, attrs []Attribute) []byte {

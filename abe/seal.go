@@ -11,7 +11,8 @@ import (
 // companionSize is the length of a companion key in bytes.
 const companionSize = 32
 
-// Options are what sealing and opening take besides policy and plaintext. A nil *Options is an empty one.
+// Options are what sealing and opening take besides policy and plaintext. A nil *Options is an empty one. They print as "redacted",
+// unless they are in an unexported field of a struct that is printed: there fmt cannot call methods.
 type Options struct {
 	// AssociatedData is bound to the object and not stored: whoever opens gives the same bytes, and nil is the same as none. Use it
 	// to bind an object to its place, such as the patient and the record number, so that a store cannot swap objects.
@@ -23,7 +24,7 @@ type Options struct {
 	Companion []byte
 }
 
-// Record is one of the records of a SealMany call.
+// Record is one of the records of a SealMany call. It prints as "redacted", as Options do.
 type Record struct {
 	ID             string // 1 to 256 bytes of visible UTF-8, different from the others in the call; stored in the clear
 	Plaintext      []byte
@@ -79,6 +80,9 @@ func checkRecordID(id string) error {
 // satisfy the policy open it. The object is longer than the plaintext by about 430 bytes, the text of the policy and 48 for
 // each leaf. Cost: about a millisecond and 0.2 to 0.5 for each leaf. opts may be nil.
 func (p *Params) Seal(policy *Policy, plaintext []byte, opts *Options) ([]byte, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	associated, companion, err := opts.parts()
 	if err != nil {
 		return nil, err
@@ -96,6 +100,9 @@ func (p *Params) Seal(policy *Policy, plaintext []byte, opts *Options) ([]byte, 
 // The objects share a key K, which is dropped when SealMany returns. So they are linkable, and who opens one can open all
 // of them: give it records only that belong together. Cost: one Seal, and a few microseconds for each further record.
 func (p *Params) SealMany(policy *Policy, records []Record, companion []byte) ([][]byte, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	companion, err := checkCompanion(companion)
 	if err != nil {
 		return nil, err
@@ -148,6 +155,9 @@ func makeHeader(core []byte, K [keySize]byte, id string, associated []byte, room
 // error is a *DeniedError that says why. Bytes of another shape give ErrFormat. Cost: 5 to 10 ms and about 0.3 for each
 // leaf of the policy.
 func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
+	if err := k.check(); err != nil {
+		return nil, err
+	}
 	associated, companion, err := opts.parts()
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package abe
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/veilchart/veilchart/internal/pairing"
 )
 
 func denied(t testing.TB, err error, kind DeniedKind) *DeniedError {
@@ -400,4 +403,86 @@ func TestHashCacheForgetsTheOldest(t *testing.T) {
 		require.True(t, want.Equal(c.mul(u(1), x)))
 	}
 	require.Len(t, c.tables.entries, 1)
+}
+
+// Zero values are refused where there is an error to return, and explain nothing.
+func TestZeroValues(t *testing.T) {
+	a := generate(t)
+	policy := parsePolicy(t, "a")
+	sealed, err := a.Params().Seal(policy, nil, nil)
+	require.NoError(t, err)
+	for _, k := range []*Key{nil, new(Key)} {
+		_, err := k.Open(sealed, nil)
+		require.ErrorContains(t, err, "no key")
+		_, err = k.Decrypt(bytes.NewReader(sealed), nil)
+		require.ErrorContains(t, err, "no key")
+	}
+	for _, p := range []*Params{nil, new(Params)} {
+		_, err := p.Seal(policy, nil, nil)
+		require.ErrorContains(t, err, "no params")
+		_, err = p.SealMany(policy, []Record{{ID: "r"}}, nil)
+		require.ErrorContains(t, err, "no params")
+		_, err = p.Encrypt(io.Discard, policy, nil)
+		require.ErrorContains(t, err, "no params")
+		require.ErrorContains(t, p.EncryptFrom(io.Discard, bytes.NewReader(nil), policy, nil), "no params")
+	}
+	for _, a := range []*Authority{nil, new(Authority)} {
+		_, err := a.IssueKey(Attribute{Name: "a"})
+		require.ErrorContains(t, err, "no authority")
+	}
+	for _, p := range []*Policy{nil, new(Policy)} {
+		require.Empty(t, p.String())
+		e := Explain(p, flags("a"))
+		require.False(t, e.Granted)
+		require.Contains(t, e.String(), "refused: there is no policy")
+		_, err := p.MarshalText()
+		require.ErrorContains(t, err, "no policy")
+	}
+}
+
+// What a header shows in JSON is the policy as a text, and it is read back.
+func TestHeaderInJSON(t *testing.T) {
+	a := generate(t)
+	sealed, err := a.Params().Seal(parsePolicy(t, `a and dept = "intensive  care"`), nil, nil)
+	require.NoError(t, err)
+	h, err := Inspect(sealed)
+	require.NoError(t, err)
+	out, err := json.Marshal(h)
+	require.NoError(t, err)
+	require.Contains(t, string(out), `"Policy":"a and dept = \"intensive  care\""`)
+	var again Header
+	require.NoError(t, json.Unmarshal(out, &again))
+	require.Equal(t, h.Policy.String(), again.Policy.String())
+	require.Equal(t, h.Params, again.Params)
+	// The policy that was read is whole: it seals, and its matrix is there.
+	sealed, err = a.Params().Seal(again.Policy, []byte("x"), nil)
+	require.NoError(t, err)
+	k, err := a.IssueKey(Attribute{"a", ""}, Attribute{"dept", "intensive  care"})
+	require.NoError(t, err)
+	got, err := k.Open(sealed, nil)
+	require.NoError(t, err)
+	require.Equal(t, "x", string(got))
+
+	var p Policy
+	var syntax *SyntaxError
+	require.ErrorAs(t, json.Unmarshal([]byte(`"a and"`), &p), &syntax)
+	require.Equal(t, 5, syntax.Offset)
+	require.Empty(t, p.String())
+}
+
+// A header is inspected and refused without the share matrix, which is large for "255 of 256".
+func TestHeadersCostNoMatrix(t *testing.T) {
+	p := parsePolicy(t, "255 of ("+numbered(256)+")")
+	p.matrix = func() ([]row, int) { t.Fatal("the matrix was built"); return nil, 0 }
+	require.Equal(t, 2*pairing.G2Size+256*pairing.G1Size, encSize(p))
+	require.NotEmpty(t, appendPre(nil, [32]byte{}, p, false))
+	_, ok := p.satisfy(func(Attribute) bool { return true })
+	require.True(t, ok)
+	require.False(t, Explain(p, nil).Granted)
+	rapid.Check(t, func(t *rapid.T) {
+		tree := drawTree(t, 30, 4)
+		p, err := ParsePolicy(tree.text(drawPattern(t, tree.leaves())))
+		require.NoError(t, err)
+		require.Equal(t, pairing.G2Size*(1+p.tau())+pairing.G1Size*len(p.rows()), encSize(p))
+	})
 }

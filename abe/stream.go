@@ -26,6 +26,9 @@ func (p *Params) EncryptFrom(dst io.Writer, src io.Reader, policy *Policy, opts 
 // Encrypt is EncryptFrom for those who have no reader: it writes the header to dst and returns a writer for the plaintext. An object
 // that was not closed without error cannot be opened to its end. Memory: about 2 MiB.
 func (p *Params) Encrypt(dst io.Writer, policy *Policy, opts *Options) (*Writer, error) {
+	if err := p.check(); err != nil {
+		return nil, err
+	}
 	associated, companion, err := opts.parts()
 	if err != nil {
 		return nil, err
@@ -120,6 +123,9 @@ func (w *Writer) Close() error {
 // Throw away what was read if it returns another error. A failed Read stays failed. Errors of src are passed on, others have
 // ErrDecrypt in their chain. Memory: about 2 MiB.
 func (k *Key) Decrypt(src io.Reader, opts *Options) (io.Reader, error) {
+	if err := k.check(); err != nil {
+		return nil, err
+	}
 	associated, companion, err := opts.parts()
 	if err != nil {
 		return nil, err

@@ -96,6 +96,7 @@ func TestPolicySpecification(t *testing.T) {
 	assert.Equal(t, want, strings.Fields(table))
 	assert.Contains(t, spec, "| 3,925 | 854,994 |", "TestAllTreesAllSubsets")
 	assert.Contains(t, spec, "| 3,026 | 25,690 |", "TestAllTreesAllReusePatterns")
+	assert.Contains(t, spec, "| 100 | 400 |", "TestRandomTrees")
 	assert.Contains(t, spec, fmt.Sprintf("r = 0x%x", groupOrder))
 	for _, limit := range []string{"4,096", "| 32 |", "| 256 |", "| 16 |", "64 / 256"} {
 		assert.Contains(t, spec, limit)

@@ -155,23 +155,12 @@ func checkReuse(t *testing.T, tree *tree, pattern []int, rho func(row int) int) 
 	for set := range uint(1) << names {
 		states++
 		owned := vectorSpace{dim: p.cols()}
-		uses := map[[2]int]int{} // column of (attribute, rho) for attributes that are not held
-		augmented := denseRows(p, len(rows))
 		for i := range rows {
 			if set>>pattern[i]&1 == 1 {
 				owned = owned.with(plain[i])
-				continue
 			}
-			use := [2]int{pattern[i], rho(i)}
-			if _, ok := uses[use]; !ok {
-				uses[use] = p.cols() + len(uses)
-			}
-			augmented[i][uses[use]].SetOne()
 		}
-		full := vectorSpace{dim: p.cols() + len(rows)}
-		for _, v := range augmented {
-			full = full.with(v)
-		}
+		full := attackerSpan(p, pattern, set, rho)
 		holds := tree.holds(pattern, set)
 		sel, ok := p.satisfy(haveSet(set))
 		require.Equal(t, holds, owned.hasSecret(), "%v with %b: row span", p, set)
@@ -186,6 +175,24 @@ func checkReuse(t *testing.T, tree *tree, pattern []int, rho func(row int) int) 
 		}
 	}
 	return states, attacks
+}
+
+// attackerSpan is the span of all rows, each with an entry more for what its attribute leaves behind unless that is held.
+func attackerSpan(p *Policy, pattern []int, set uint, rho func(row int) int) vectorSpace {
+	rows := denseRows(p, len(pattern))
+	uses := map[[2]int]int{} // column of (attribute, rho) for attributes that are not held
+	span := vectorSpace{dim: p.cols() + len(pattern)}
+	for i, v := range rows {
+		if set>>pattern[i]&1 == 0 {
+			use := [2]int{pattern[i], rho(i)}
+			if _, ok := uses[use]; !ok {
+				uses[use] = p.cols() + len(uses)
+			}
+			v[uses[use]].SetOne()
+		}
+		span = span.with(v)
+	}
+	return span
 }
 
 // checkBound requires that the selection is owned and that no smaller bound on rho would have done, by evaluating the

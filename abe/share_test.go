@@ -2,6 +2,7 @@ package abe
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"math/big"
 	"slices"
@@ -42,9 +43,10 @@ func drawPattern(t *rapid.T, n int) []int {
 	return pattern
 }
 
-// Trees of any order of kids, up to some 60 leaves, gates inside gates, attributes used again: evaluation, row span and
-// satisfy agree, and the selection reconstructs.
+// Trees of any order of kids, up to 60 leaves, gates inside gates, attributes used again: evaluation, row span, what an attacker
+// can cancel and satisfy agree, and the selection reconstructs.
 func TestRandomTrees(t *testing.T) {
+	policies, states := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		tree := drawTree(rt, 40, 5)
 		n := tree.leaves()
@@ -68,6 +70,9 @@ func TestRandomTrees(t *testing.T) {
 			}
 			holds := tree.holds(pattern, set)
 			require.Equal(rt, holds, owned.hasSecret(), "%v", p)
+			full := attackerSpan(p, pattern, set, func(i int) int { return p.rows()[i].rho })
+			require.Equal(rt, holds, full.hasSecret(), "%v with %b: the attacker's system", p, set)
+			states++
 			sel, ok := p.satisfy(haveSet(set))
 			require.Equal(rt, holds, ok, "%v", p)
 			if ok {
@@ -75,7 +80,12 @@ func TestRandomTrees(t *testing.T) {
 				require.True(rt, slices.IsSortedFunc(sel, func(a, b selected) int { return a.row - b.row }))
 			}
 		}
+		policies++
 	})
+	if flag.Lookup("rapid.checks").Value.String() == flag.Lookup("rapid.checks").DefValue && !testing.Short() {
+		assert.Equal(t, []int{100, 400}, []int{policies, states}, "docs/spec/policy.md section 7")
+	}
+	t.Logf("%d policies, %d sets of attributes", policies, states)
 }
 
 // Policies with and and or only need no exponentiation: entries and weights are 1 and -1.

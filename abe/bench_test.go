@@ -65,6 +65,36 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
+// BenchmarkOpenUses opens policies that ask for one attribute n times: tau is n, and so is the number of elements ct2 that are used.
+func BenchmarkOpenUses(b *testing.B) {
+	for _, n := range []int{1, 2, 16} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			a, _ := GenerateAuthority()
+			policy, err := ParsePolicy(strings.Repeat("(a or b) and ", n-1) + "(a or b)")
+			require.NoError(b, err)
+			key, err := a.IssueKey(Attribute{Name: "a"})
+			require.NoError(b, err)
+			sealed, err := a.Params().Seal(policy, make([]byte, 1000), nil)
+			require.NoError(b, err)
+			for b.Loop() {
+				_, err := key.Open(sealed, nil)
+				require.NoError(b, err)
+			}
+		})
+	}
+}
+
+// BenchmarkSealManyRecord is the cost of one more record of 1 kB in a call.
+func BenchmarkSealManyRecord(b *testing.B) {
+	a, _ := GenerateAuthority()
+	policy, _ := wide(b, 6)
+	core, K := a.Params().encapsulate(policy, nil)
+	for b.Loop() {
+		_, err := sealRecord(core, K, "id", make([]byte, 1000), nil)
+		require.NoError(b, err)
+	}
+}
+
 func BenchmarkIssueKey(b *testing.B) {
 	a, _ := GenerateAuthority()
 	_, attributes := wide(b, 10)

@@ -77,8 +77,11 @@ func checkRecordID(id string) error {
 }
 
 // Seal encrypts plaintext under policy: a header with the policy in the clear, and the payload. Only keys whose attributes
-// satisfy the policy open it. The object is longer than the plaintext by about 430 bytes, the text of the policy and 48 for
-// each leaf. Cost: about a millisecond and 0.2 to 0.5 for each leaf. opts may be nil.
+// satisfy the policy open it. The object is longer than the plaintext by 429 bytes, the text of the policy, 48 for each leaf, 96 for each further
+// use of the attribute that the policy uses most, and for plaintexts over a megabyte 16 for each further one. opts may be nil.
+//
+// Cost: about a millisecond, 0.2 to 0.4 for each leaf, and 0.3 for each further use. The first calls with new Params take two or three times
+// that, until tables are there.
 func (p *Params) Seal(policy *Policy, plaintext []byte, opts *Options) ([]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -98,7 +101,7 @@ func (p *Params) Seal(policy *Policy, plaintext []byte, opts *Options) ([]byte, 
 // in order. Each has a complete header and a payload key of its own and is opened like any other.
 //
 // The objects share a key K, which is dropped when SealMany returns. So they are linkable, and who opens one can open all
-// of them: give it records only that belong together. Cost: one Seal, and a few microseconds for each further record.
+// of them: give it records only that belong together. Cost: one Seal, and for each further record about 10 microseconds and its encryption.
 func (p *Params) SealMany(policy *Policy, records []Record, companion []byte) ([][]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -152,8 +155,10 @@ func makeHeader(core []byte, K [keySize]byte, id string, associated []byte, room
 // (Inspect), or bind it by AssociatedData.
 //
 // Every failure of an object of the right shape has ErrDecrypt in its chain. If it is plain from the header that opening will fail, the
-// error is a *DeniedError that says why. Bytes of another shape give ErrFormat. Cost: 5 to 10 ms and about 0.3 for each
-// leaf of the policy.
+// error is a *DeniedError that says why. Bytes of another shape give ErrFormat.
+//
+// Cost: 6 to 8 ms, 0.3 to 0.6 for each leaf of the policy, used or not, and about 2 for each further use of an attribute (tau > 1): a pairing and
+// the decoding of an element if it is needed, and an exponentiation in any case. A policy of 100 leaves takes about 60 ms, one with 16 uses 45.
 func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
 	if err := k.check(); err != nil {
 		return nil, err

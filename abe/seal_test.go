@@ -487,3 +487,25 @@ func TestHeadersCostNoMatrix(t *testing.T) {
 		require.Equal(t, pairing.G2Size*(1+p.tau())+pairing.G1Size*len(p.rows()), encSize(p))
 	})
 }
+
+// Seal's documentation says how long an object is.
+func TestOverhead(t *testing.T) {
+	a := generate(t)
+	for _, c := range []struct{ leaves, uses int }{{1, 1}, {6, 1}, {2, 2}, {20, 16}} {
+		names := make([]string, c.leaves)
+		for i := range names {
+			names[i] = fmt.Sprint("a", max(0, i-c.uses+1))
+		}
+		p := parsePolicy(t, strings.Join(names, " and "))
+		require.Equal(t, c.uses, p.tau())
+		for _, n := range []int{0, 1000, oneSegment, oneSegment + 1} {
+			sealed, err := a.Params().Seal(p, make([]byte, n), nil)
+			require.NoError(t, err)
+			want := 429 + len(p.String()) + 48*c.leaves + 96*(c.uses-1) + n
+			if n > oneSegment {
+				want += 16
+			}
+			require.Len(t, sealed, want)
+		}
+	}
+}

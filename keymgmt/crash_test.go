@@ -44,6 +44,12 @@ func runChild(job string, args []string) error {
 	// dieAt kills this process at its n-th step of a change.
 	dieAt := func(r *Keyring, n int) {
 		r.disk.fault = func(string, string) error {
+			if len(args) > 3 {
+				r.disk.noLinks = args[3] == "no links"
+				if err := (witness{args[2], r.files.Root}).look(); err != nil {
+					return err
+				}
+			}
 			if n--; n < 0 {
 				_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 				select {}

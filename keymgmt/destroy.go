@@ -24,13 +24,14 @@ type Destruction struct {
 // file together with what is there now. Every page of the key tree above it gets a fresh key, up to the root key, and
 // the old root key is erased from the root file. When Destroy returns without an error, that is done and durable; the
 // receipt, which is also kept in the ring, says so and is signed. Killed half-way, the destruction is completed or
-// undone by whoever opens the ring next.
+// undone by whoever opens or changes the ring next. If the old root key cannot be overwritten, Destroy returns an error
+// and no receipt, although the ring gives the key no more: repair the disk and call it again.
 //
 // A second Destroy returns the first receipt together with ErrDestroyed. Other errors: ErrNotFound.
 //
 // All earlier backups of the ring are useless afterwards, for all keys: back up the ring after it. What an old copy of
 // the root file, or a disk that keeps old blocks, still gives away is in the package's documentation under
-// "Not protected". Cost: three atomic file writes, one of them the whole ring, and one call of the wrapper.
+// "Not protected". Cost: three atomic file writes, one of them the whole ring, two files overwritten, and one call of the wrapper.
 func (r *Keyring) Destroy(ctx context.Context, name string, d Destruction) (*Receipt, error) {
 	if err := checkCallerName(name); err != nil {
 		return nil, err

@@ -8,15 +8,19 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 )
 
-// hasModes: the system has owner, group and others; it also lets a file be replaced while it is open.
+// hasModes: the system has owner, group and others; it also lets a folder be synced.
 const hasModes = runtime.GOOS != "windows"
 
-// disk replaces files atomically. fault, set by tests only, is asked before each step and may end it with an error, or
-// the process.
+// disk replaces files atomically. Tests only set its fields: fault is asked before each step and may end it with an
+// error, or the process; noLinks makes hard links fail, as on file systems that have none; noInodes makes two names of
+// one file look like two files, as some network file systems do.
 type disk struct {
-	fault func(step, path string) error
+	fault    func(step, path string) error
+	noLinks  bool
+	noInodes bool
 }
 
 func (d *disk) step(step, path string) error {
@@ -33,6 +37,9 @@ func temporary(path string) string { return path + ".tmp" }
 // writeTemporary writes and syncs path's temporary file.
 func (d *disk) writeTemporary(path string, b []byte) (err error) {
 	tmp := temporary(path)
+	if err := d.erase(tmp); err != nil {
+		return err
+	}
 	defer func() {
 		if err != nil {
 			_ = d.erase(tmp)
@@ -41,7 +48,7 @@ func (d *disk) writeTemporary(path string, b []byte) (err error) {
 	if err := d.step("create", tmp); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -61,34 +68,63 @@ func (d *disk) writeTemporary(path string, b []byte) (err error) {
 	return f.Close()
 }
 
-// replace gives path the content b: after a crash at any point, path has the old content or the new one. With erase, the
-// blocks of the old content are overwritten as well as the file system lets us.
-func (d *disk) replace(path string, b []byte, erase bool) error {
+// replace gives path the content b: after a crash at any point, path has the old content or the new one. The blocks of the
+// old content are freed with what is in them; see replaceErasing.
+func (d *disk) replace(path string, b []byte) error {
 	if err := d.writeTemporary(path, b); err != nil {
 		return err
 	}
-	var old *os.File
-	if erase && hasModes {
-		// Held open across the rename: the old content may be overwritten only once the new one has its name.
-		if f, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
-			old = f
-			defer old.Close()
-		}
+	if err := d.rename(path); err != nil {
+		return errors.Join(err, d.erase(temporary(path)))
 	}
+	return nil
+}
+
+// rename puts the temporary file into path's place, durably.
+func (d *disk) rename(path string) error {
 	if err := d.step("rename", path); err != nil {
-		return errors.Join(err, d.erase(temporary(path)))
-	}
-	if err := os.Rename(temporary(path), path); err != nil {
-		return errors.Join(err, d.erase(temporary(path)))
-	}
-	if err := d.syncDir(path); err != nil {
 		return err
 	}
-	if old != nil {
-		if err := d.step("overwrite", path); err != nil {
+	if err := os.Rename(temporary(path), path); err != nil {
+		return err
+	}
+	return d.syncDir(path)
+}
+
+// makeFolder makes dir and the folders above it that are missing, and makes their names durable: a ring whose folder
+// is lost in a power failure is a lost ring.
+func (d *disk) makeFolder(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	there := dir
+	for ; there != filepath.Dir(there); there = filepath.Dir(there) {
+		if _, err := os.Stat(there); err == nil {
+			break
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return overwrite(old)
+		missing = append(missing, there)
+	}
+	// A process killed in this loop leaves at most one folder whose name is not durable: the first that is there now. Who
+	// may not read the folder above it did not make it.
+	if err := d.syncDir(there); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	for _, path := range slices.Backward(missing) {
+		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := d.syncDir(path); err != nil {
+			return err
+		}
+	}
+	if info, err := os.Stat(dir); err != nil {
+		return err
+	} else if !info.IsDir() {
+		return fmt.Errorf("%s is not a folder", dir)
 	}
 	return nil
 }
@@ -141,30 +177,6 @@ func (d *disk) syncFile(path string) error {
 		return err
 	}
 	return d.syncDir(path)
-}
-
-// erase overwrites and removes path, if it is there.
-func (d *disk) erase(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(overwrite(f), f.Close(), os.Remove(path))
-}
-
-// overwrite puts zeros where the file's content is.
-func overwrite(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if _, err := f.WriteAt(make([]byte, info.Size()), 0); err != nil {
-		return err
-	}
-	return f.Sync()
 }
 
 // readBounded reads a file of at most max bytes; a longer one is ErrDamaged.

@@ -7,7 +7,7 @@
 //
 //   - Who has the ring file alone learns no key and no name. With the root file he still needs the passphrase or key file.
 //   - Every change is atomic and durable when its call returns. A process killed at any moment leaves the old ring or the
-//     new one. Several processes on one computer do not lose each other's changes.
+//     new one, and the next one to open or change the ring erases what was to be erased. Several processes on one computer do not lose each other's changes.
 //   - A ring that was altered, cut, or put together from several versions is refused. An old version is refused if
 //     the caller remembers a newer one ([Options].MinVersion), and always if a key was destroyed since.
 //   - After [Keyring.Destroy] no copy of the ring file, however old, gives the key back, not even to who knows the
@@ -44,8 +44,8 @@
 //     snapshot or copy of the root file that was made before, with the passphrase or key file and an old ring, opens the
 //     old ring. Keep its folder out of backups and snapshots, and keep it on two mirrored disks instead: if the root
 //     file is lost, all keys are lost.
-//   - The disk's own memory. The old root file is overwritten in place before its blocks are freed. On a plain disk
-//     with a plain file system that is enough. SSDs write elsewhere and keep the old cells for a while; journals with
+//   - The disk's own memory. A root file that is replaced keeps a name, <root>.old, until it is overwritten in place, also
+//     across crashes; a receipt is given only after that. On a plain disk with a plain file system that is enough. SSDs write elsewhere and keep the old cells for a while; journals with
 //     data (ext4 data=journal), copy-on-write file systems (btrfs, ZFS, APFS) and snapshots keep the old blocks. Full
 //     disk encryption helps against who finds the disk later; an HSM or KMS as the wrapper is the real answer.
 //   - A key that was handed out. Destroy does not reach a copy in another process's memory, in a caller's variable, or
@@ -53,5 +53,7 @@
 //   - Lies about what a key protected. The receipt signs the caller's lists; only the destruction itself is the ring's.
 //   - A forked history. Two writers that begin with the same restored copy both make version n+1. MinVersion is a number
 //     and does not tell them apart.
+//   - A ring that nobody opens again after a crash in a destruction. The old root key is erased by the next one who opens the
+//     ring with the right passphrase or key file and the right to write; a receipt is there only after that.
 //   - An attacker who has the passphrase or key file and both files, who is the owner of the ring.
 package keymgmt

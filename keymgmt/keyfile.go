@@ -22,7 +22,8 @@ type keyFile struct{ kek *Secret }
 
 // CreateKeyFile makes a new file with a random 32-byte key-encryption key that only its owner can read (0600), and
 // returns its wrapper. The file appears whole or not at all. ErrExists if there is a file of that name: a key file is
-// never overwritten. Keep a copy of it in a safe place; without it the ring cannot be opened.
+// never overwritten. Keep a copy of it in a safe place; without it the ring cannot be opened. A process killed in this
+// call may leave <path>.new-*: a key that no ring uses, or a second name of the key file. Remove it.
 func CreateKeyFile(path string) (Wrapper, error) {
 	kek := make([]byte, keySize)
 	rand.Read(kek)

@@ -26,6 +26,22 @@ func FilesIn(dir string) Files {
 	return Files{Ring: filepath.Join(dir, "ring"), Root: filepath.Join(dir, "root.nobackup", "root")}
 }
 
+// valid is an error if one of the files has a name that is needed for another one.
+func (f Files) valid() error {
+	used := map[string]bool{}
+	for _, path := range []string{f.Ring, temporary(f.Ring), f.Ring + ".lock", f.Root, temporary(f.Root), aside(f.Root)} {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return fmt.Errorf("keymgmt: %w", err)
+		}
+		if f.Ring == "" || f.Root == "" || used[abs] {
+			return fmt.Errorf("keymgmt: ring file %q and root file %q: give two different paths that do not end in .tmp, .old or .lock", f.Ring, f.Root)
+		}
+		used[abs] = true
+	}
+	return nil
+}
+
 // Options of a keyring. The zero Options are good.
 type Options struct {
 	// MinVersion is the highest Version of the ring that the caller remembers from elsewhere. An older ring is
@@ -46,9 +62,10 @@ type Keyring struct {
 
 	turn    chan struct{} // capacity 1: held by the call that uses what follows
 	wrapper Wrapper
-	tree    *tree  // nil when closed, or when memory may differ from the file
-	stamp   []byte // of the ring file that tree was read from
-	seen    uint64 // the highest ring version seen
+	next    Wrapper // what a Rewrap that failed half-way was given, until load knows whether it counts
+	tree    *tree   // nil when closed, or when memory may differ from the file
+	stamp   []byte  // of the ring file that tree was read from
+	seen    uint64  // the highest ring version seen
 	closed  bool
 }
 
@@ -57,13 +74,14 @@ func newKeyring(f Files, w Wrapper, o Options) *Keyring {
 }
 
 // CreateKeyring makes a new ring with its root file, wrapped by w, and the folders for both (0700). ErrExists if there is
-// one; nothing is overwritten, except what a CreateKeyring that was killed half-way left.
+// one; nothing is overwritten, except what a CreateKeyring that was killed half-way left. The names ring.lock, ring.tmp,
+// root.tmp and root.old beside the two files are taken as well: keep nothing of your own there.
 func CreateKeyring(ctx context.Context, f Files, w Wrapper, o Options) (*Keyring, error) {
 	return newKeyring(f, w, o).create(ctx)
 }
 
-// OpenKeyring opens the ring with its root file. A change that was killed half-way is completed or undone first. Errors:
-// fs.ErrNotExist (no ring, or no root file), ErrWrongKey, ErrDamaged, ErrRollback, ErrPermissions. It reads and checks
+// OpenKeyring opens the ring with its root file. A change that was killed half-way is completed or undone first, and what it
+// left is erased; if that fails, so does OpenKeyring. It needs the right to write in both folders. Errors: fs.ErrNotExist (no ring, or no root file), ErrWrongKey, ErrDamaged, ErrRollback, ErrPermissions. It reads and checks
 // the whole file: some 50 ms for 10,000 keys, apart from the wrapper's time.
 func OpenKeyring(ctx context.Context, f Files, w Wrapper, o Options) (*Keyring, error) {
 	return newKeyring(f, w, o).open(ctx)
@@ -76,12 +94,12 @@ func (r *Keyring) create(ctx context.Context) (*Keyring, error) {
 	if r.wrapper == nil {
 		return nil, errNoWrapper
 	}
-	if r.files.Ring == "" || r.files.Root == "" || filepath.Clean(r.files.Ring) == filepath.Clean(r.files.Root) {
-		return nil, fmt.Errorf("keymgmt: ring file %q and root file %q: give two different paths", r.files.Ring, r.files.Root)
+	if err := r.files.valid(); err != nil {
+		return nil, err
 	}
 	for _, path := range []string{r.files.Ring, r.files.Root} {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, fmt.Errorf("keymgmt: %w", err)
+		if err := r.disk.makeFolder(filepath.Dir(path)); err != nil {
+			return nil, fmt.Errorf("keymgmt: making the folder for %s: %w", path, err)
 		}
 	}
 	unlock, err := lockFile(ctx, r.files.Ring+".lock")
@@ -117,15 +135,15 @@ func (r *Keyring) create(ctx context.Context) (*Keyring, error) {
 		return nil, err
 	}
 	root.state = rootCreating
-	if err := r.writeRoot(root, true); err != nil {
+	if err := r.writeRoot(root); err != nil {
 		return nil, err
 	}
 	b := t.file().encode()
-	if err := r.disk.replace(r.files.Ring, b, false); err != nil {
+	if err := r.disk.replace(r.files.Ring, b); err != nil {
 		return nil, fmt.Errorf("keymgmt: creating %s: %w", r.files.Ring, err)
 	}
 	root.state = rootSettled
-	if err := r.writeRoot(root, false); err != nil {
+	if err := r.writeRoot(root); err != nil {
 		return nil, err
 	}
 	r.adopt(t, b)
@@ -138,6 +156,12 @@ func (r *Keyring) vacant() error {
 		return fmt.Errorf("keymgmt: ring %s: %w: open it with OpenKeyring", r.files.Ring, ErrExists)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("keymgmt: %w", err)
+	}
+	if err := r.disk.restore(r.files.Root); err != nil {
+		return fmt.Errorf("keymgmt: putting root file %s back in place: %w", r.files.Root, err)
+	}
+	if err := r.plainRoot(); err != nil {
+		return err
 	}
 	b, err := readBounded(r.files.Root, maxRootFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -156,9 +180,15 @@ func (r *Keyring) open(ctx context.Context) (*Keyring, error) {
 	if r.wrapper == nil {
 		return nil, errNoWrapper
 	}
+	if err := r.files.valid(); err != nil {
+		return nil, err
+	}
 	// Before the lock file, so that opening a ring that is not there leaves nothing behind.
 	if _, err := os.Stat(r.files.Ring); err != nil {
-		return nil, fmt.Errorf("keymgmt: ring: %w: create it with CreateKeyring, or restore it from its newest backup", err)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("keymgmt: ring: %w: if there was a ring, restore it from a backup made after the last Destroy or Rewrap, together with root file %s; only if there never was one, create it with CreateKeyring", err, r.files.Root)
+		}
+		return nil, fmt.Errorf("keymgmt: ring: %w", err)
 	}
 	unlock, err := lockFile(ctx, r.files.Ring+".lock")
 	if err != nil {
@@ -264,7 +294,11 @@ func (r *Keyring) change(ctx context.Context, edit func(t *tree) (rootChange, er
 	if err != nil {
 		return err
 	}
-	if !ok || root.state != rootSettled || root.ring != r.tree.ring || root.slots[0].epoch != r.tree.epoch {
+	unsettled, err := r.disk.unsettled(r.files)
+	if err != nil {
+		return fmt.Errorf("keymgmt: %w", err)
+	}
+	if !ok || unsettled || root.state != rootSettled || root.ring != r.tree.ring || root.slots[0].epoch != r.tree.epoch {
 		if err := r.load(ctx); err != nil {
 			return err
 		}
@@ -295,7 +329,8 @@ type rootChange struct {
 }
 
 // write writes the tree. With a fresh root key the order is: root file with the old and the new root key; ring; root
-// file with the new root key only, and the old one overwritten. load completes or undoes what a crash leaves of it.
+// file with the new root key only. Each root file that is replaced is overwritten. load completes or undoes what a crash
+// leaves of it.
 func (r *Keyring) write(ctx context.Context, old *rootFile, how rootChange) error {
 	t := r.tree
 	t.version++
@@ -303,31 +338,35 @@ func (r *Keyring) write(ctx context.Context, old *rootFile, how rootChange) erro
 	if how.wrapper != nil {
 		w = how.wrapper
 	}
-	var settled *rootFile
 	if how.rekeyed {
 		t.epoch++
-		var err error
-		if settled, err = r.newRoot(ctx, t, w); err != nil {
-			return err
-		}
-		both := &rootFile{ring: t.ring, state: rootChanging, slots: []rootSlot{old.slots[0], settled.slots[0]}}
-		if err := r.writeRoot(both, true); err != nil {
-			return err
-		}
 	}
 	b := t.file().encode()
 	if len(b) > maxRingFile {
 		return fmt.Errorf("keymgmt: ring %s would grow to %d bytes, over the limit of %d: use another ring", r.files.Ring, len(b), maxRingFile)
 	}
-	if err := r.disk.replace(r.files.Ring, b, false); err != nil {
+	var settled *rootFile
+	if how.rekeyed {
+		var err error
+		if settled, err = r.newRoot(ctx, t, w); err != nil {
+			return err
+		}
+		both := &rootFile{ring: t.ring, state: rootChanging, slots: []rootSlot{old.slots[0], settled.slots[0]}}
+		if err := r.writeRoot(both); err != nil {
+			return fmt.Errorf("%w: free space or repair the disk; nothing is lost", err)
+		}
+		r.next = how.wrapper // if the following fails, the ring's epoch says which wrapper counts
+	}
+	if err := r.disk.replace(r.files.Ring, b); err != nil {
 		return fmt.Errorf("keymgmt: writing %s: %w: free space or repair the disk; nothing is lost", r.files.Ring, err)
 	}
 	if how.rekeyed {
-		if err := r.writeRoot(settled, true); err != nil {
-			return fmt.Errorf("the ring changed, but the old root key is not erased yet; call again or reopen: %w", err)
+		if err := r.writeRoot(settled); err != nil {
+			return fmt.Errorf("%w: ring %s has changed, but its old root key is not erased yet, and with it an old copy of the ring can be opened: "+
+				"repair the disk or the permissions and make the call again; until it succeeds, nothing counts as destroyed", err, r.files.Ring)
 		}
 	}
-	r.wrapper = w
+	r.wrapper, r.next = w, nil
 	r.adopt(t, b)
 	return nil
 }
@@ -346,14 +385,29 @@ func (r *Keyring) newRoot(ctx context.Context, t *tree, w Wrapper) (*rootFile, e
 	return &rootFile{ring: t.ring, state: rootSettled, slots: []rootSlot{{t.epoch, wrapped}}}, nil
 }
 
-func (r *Keyring) writeRoot(f *rootFile, erase bool) error {
-	if err := r.disk.replace(r.files.Root, f.encode(), erase); err != nil {
-		return fmt.Errorf("keymgmt: writing root file %s: %w: free space or repair the disk; nothing is lost", r.files.Root, err)
+func (r *Keyring) writeRoot(f *rootFile) error {
+	if err := r.disk.replaceErasing(r.files.Root, f.encode()); err != nil {
+		return fmt.Errorf("keymgmt: writing root file %s and erasing the old one: %w", r.files.Root, err)
 	}
 	return nil
 }
 
+// plainRoot refuses a symbolic link: a change would put a plain file into its place, in a folder that may be backed up.
+func (r *Keyring) plainRoot() error {
+	if info, err := os.Lstat(r.files.Root); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("keymgmt: root file %s is a symbolic link: give the path of the file itself", r.files.Root)
+	}
+	return nil
+}
+
+// readRoot reads the root file, under the lock.
 func (r *Keyring) readRoot() (*rootFile, error) {
+	if err := r.disk.restore(r.files.Root); err != nil {
+		return nil, fmt.Errorf("keymgmt: putting root file %s back in place: %w", r.files.Root, err)
+	}
+	if err := r.plainRoot(); err != nil {
+		return nil, err
+	}
 	if err := checkPrivate(r.files.Root); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%w: without the root file no key of ring %s can be opened: put the folder with the root file back in place", err, r.files.Ring)
@@ -399,7 +453,16 @@ func (r *Keyring) load(ctx context.Context) error {
 		return fmt.Errorf("keymgmt: ring %s has version %d, but version %d was seen before: %w: restore a newer backup, or open it without MinVersion to accept the loss",
 			r.files.Ring, f.version, r.seen, ErrRollback)
 	}
-	key, err := r.wrapper.Unwrap(ctx, slot.wrapped, rootName(root.ring, slot.epoch))
+	w := r.wrapper
+	key, err := w.Unwrap(ctx, slot.wrapped, rootName(root.ring, slot.epoch))
+	if errors.Is(err, ErrWrongKey) && r.next != nil {
+		w = r.next
+		key, err = w.Unwrap(ctx, slot.wrapped, rootName(root.ring, slot.epoch))
+	}
+	if errors.Is(err, ErrWrongKey) {
+		return fmt.Errorf("keymgmt: root file %s: %w: give the passphrase or key file that ring %s was last wrapped with (after an interrupted Rewrap: the old one or the new one); nothing was changed",
+			r.files.Root, err, r.files.Ring)
+	}
 	if err != nil {
 		return fmt.Errorf("keymgmt: root file %s: %w", r.files.Root, err)
 	}
@@ -418,16 +481,21 @@ func (r *Keyring) load(ctx context.Context) error {
 		return err
 	}
 	r.forget()
+	r.wrapper, r.next = w, nil
 	r.adopt(t, b)
 	return nil
 }
 
-// settle erases what a killed process left: temporary files, and the root key that does not count.
+// settle erases what a killed process left: temporary files, the root file that was replaced, and the root key that does
+// not count. The caller has opened the ring with the root file that is there, so no other is needed.
 func (r *Keyring) settle(root *rootFile, slot rootSlot) error {
 	for _, path := range []string{r.files.Root, r.files.Ring} {
 		if err := r.disk.erase(temporary(path)); err != nil {
-			return fmt.Errorf("keymgmt: %w: remove it by hand", err)
+			return fmt.Errorf("keymgmt: erasing what an interrupted change left: %w: repair the disk or the permissions, or remove %s by hand", err, temporary(path))
 		}
+	}
+	if err := r.disk.eraseAside(r.files.Root); err != nil {
+		return fmt.Errorf("keymgmt: erasing the old root file, which an interrupted change left: %w: repair the disk or the permissions, and try again; until then it opens old copies of the ring", err)
 	}
 	if root.state == rootSettled {
 		return nil
@@ -436,7 +504,7 @@ func (r *Keyring) settle(root *rootFile, slot rootSlot) error {
 	if err := r.disk.syncFile(r.files.Ring); err != nil {
 		return fmt.Errorf("keymgmt: ring %s: %w", r.files.Ring, err)
 	}
-	return r.writeRoot(&rootFile{ring: root.ring, state: rootSettled, slots: []rootSlot{slot}}, true)
+	return r.writeRoot(&rootFile{ring: root.ring, state: rootSettled, slots: []rootSlot{slot}})
 }
 
 // now is the time in microseconds since 1970.

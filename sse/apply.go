@@ -2,9 +2,10 @@ package sse
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -148,7 +149,10 @@ const maxTries = 100
 
 // pause waits a little, longer and at random after each lost race.
 func pause(ctx context.Context, try int) error {
-	t := time.NewTimer(time.Duration(rand.Int64N(int64(time.Millisecond) << min(try, 7))))
+	var draw [4]byte
+	rand.Read(draw[:])
+	share := float64(binary.BigEndian.Uint32(draw[:])) / (1 << 32)
+	t := time.NewTimer(time.Duration(share * float64(time.Millisecond<<min(try, 7))))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

@@ -186,17 +186,22 @@ func (y *story) research(ctx context.Context) error {
 		"sees a number. The interval in brackets holds the exact number of these patients with 95 % certainty; it says nothing about other patients. " +
 		"Every question costs a part of a budget, called rho: the more exact the answer, the higher the cost. What is spent bounds what all answers together " +
 		"can tell about any one patient.")
+	refused := false
 	for i, q := range questions {
 		last := i == len(questions)-1
 		a, err := y.h.ask(ctx, me, q)
 		if over := (*dp.BudgetError)(nil); errors.As(err, &over) {
-			y.check(last, "%s  Refused: this costs rho %.3g, %.3g is left. The budget does not refill", q, over.Need.Rho(), over.Left.Rho())
+			y.check(over.Need.Rho() > over.Left.Rho(), "%s  Refused: this costs rho %.3g, %.3g is left. The budget does not refill", q, over.Need.Rho(), over.Left.Rho())
+			refused = true
+			if !last {
+				y.s.say("    %s", y.s.paint(dim, "an earlier run was cut short while it answered; what it had reserved stays spent"))
+			}
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		y.check(!last && y.near(q, a), "%s  %s", q, a.text(q))
+		y.check(y.near(q, a), "%s  %s", q, a.text(q))
 		cost := fmt.Sprintf("cost rho %.3g, left %.3g", a.Charged.Rho(), a.left.Querier.Rho())
 		if a.Cached {
 			cost = fmt.Sprintf("answered before: no new noise, no cost, left %.3g", a.left.Querier.Rho())
@@ -207,6 +212,9 @@ func (y *story) research(ctx context.Context) error {
 		if !a.Cached && q.kind == dp.Mean && q.group.partition != "" {
 			y.r.time("a filtered mean, from question to noisy answer", a.compute, "under 100")
 		}
+	}
+	if !refused {
+		y.check(false, "the budget should have ended")
 	}
 	left, err := y.h.budget.Remaining(ctx, me)
 	if err != nil {

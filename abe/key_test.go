@@ -90,19 +90,21 @@ func TestEveryByteOfStoredKeysMatters(t *testing.T) {
 	k := issue(t, a, "a", "b")
 	key, authority, params := k.ExposeSecret(), a.ExposeSecret(), a.Params().Bytes()
 	require.Len(t, key, 8+4+588+4+4+2*(4+7+48)+48+96)
-	eachOnAllCores(t, len(key), func(t *testing.T, rng *rand.Rand, i int) {
+	every := everyByte()
+	eachOnAllCores(t, len(key)/every, func(t *testing.T, rng *rand.Rand, i int) {
+		i *= every
 		b := bytes.Clone(key)
 		b[i] ^= 1 << rng.IntN(8)
 		_, err := NewKey(b)
 		require.ErrorIs(t, err, ErrFormat, "byte %d", i)
 	})
-	for i := range authority {
+	for i := 0; i < len(authority); i += every {
 		b := bytes.Clone(authority)
 		b[i] ^= 1
 		_, err := NewAuthority(b)
 		require.ErrorIs(t, err, ErrFormat, "byte %d", i)
 	}
-	for i := range params {
+	for i := 0; i < len(params); i += every {
 		b := bytes.Clone(params)
 		b[i] ^= 1
 		_, err := NewParams(b)

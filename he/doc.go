@@ -4,6 +4,9 @@
 // gateway, the server adds up a set of rows without any key, and the gateway decrypts one number. That number is exact; it
 // is for package dp, which adds noise to it before an analyst sees anything. Hence its type is [UnreleasedResult].
 //
+// Columns and answers have encodings. A [Plan] and a [RowSet] have none yet, and the plan binds the row set's random salt: in
+// this version gateway and server are two roles in one process.
+//
 // The promise: a server that follows the protocol, or only looks, learns nothing about the values beyond what "Leakage"
 // lists, at 128-bit security against classical computers; and an answer that [NewPlan] agreed to is exact, since it proved
 // from public sizes that neither the sum nor the noise can overflow.

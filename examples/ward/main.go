@@ -119,8 +119,6 @@ func run(ctx context.Context, o options, s *screen) (r *report, err error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return r, fmt.Errorf("%w. Run it as the user who made the folder, and make the folder writable", err)
-	case errors.Is(err, keymgmt.ErrWrongKey):
-		return r, fmt.Errorf("%w. Nothing was changed; run again with the passphrase that this folder was made with", err)
 	case err != nil:
 		return r, err
 	}

@@ -15,7 +15,7 @@ import (
 // Document is what is indexed. The terms of its fields are what it is found by; ID, Revision and Stored come back with a hit.
 type Document struct {
 	ID       string // 1 to MaxID bytes
-	Revision uint64 // from 1; of two documents with one ID the higher revision wins, whichever is written last
+	Revision uint64 // from 1; of two documents with one ID the higher revision wins, whichever is written last; of equal ones the first stays
 	Fields   Fields
 	// Stored comes back with hits, at most MaxStored bytes. Where the data of one person must be destroyable at once, let it,
 	// and the ID, be sealed under that person's key: then no compaction has to wait for it.
@@ -164,7 +164,7 @@ func pause(ctx context.Context, try int) error {
 
 // attempt writes one segment and tries to commit it until that succeeds or the segment is of no use any more.
 func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
-	started := time.Now()
+	started := wallClock()
 	st, err := ix.refresh(ctx)
 	if err != nil {
 		return err

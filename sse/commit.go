@@ -101,7 +101,7 @@ func (c *change) bury(id ID, rows *roaring.Bitmap) {
 // commit makes the manifest that follows st and swaps it in. ErrConflict if another writer was first: then the caller resolves
 // again. errStale if the segments may have been swept meanwhile.
 func (ix *Index) commit(ctx context.Context, st *state, c *change, started time.Time) error {
-	c.at = time.Now()
+	c.at = wallClock()
 	if c.at.Sub(started) > ix.grace/2 {
 		return errStale // the sweep takes the segments, if it has not yet
 	}
@@ -117,7 +117,9 @@ func (ix *Index) commit(ctx context.Context, st *state, c *change, started time.
 	}
 	if err == nil {
 		blob := sealManifest(k, ix.partition, c.manifest)
-		if len(blob) > MaxHead {
+		if wallClock().Sub(started) > ix.grace/2 { // reading deletions for the manifest may have taken long
+			err = errStale
+		} else if len(blob) > MaxHead {
 			err = fmt.Errorf("sse: the manifest of partition %v would have %d bytes, %d are the limit: compact it", ix.partition, len(blob), MaxHead)
 		} else if err = ix.swap(ctx, c.manifest.counter, blob); err == nil {
 			ix.install(ix.adopt(k, c.manifest, anchorOf(c.manifest, blob)))
@@ -275,3 +277,7 @@ func (ix *Index) write(ctx context.Context, id ID, pages iter.Seq2[[]byte, error
 	}
 	return nil
 }
+
+// wallClock is the time without Go's monotonic reading, which stops while a computer sleeps: the age of a segment goes on meanwhile, for
+// the sweep of another computer.
+func wallClock() time.Time { return time.Now().Round(0) }

@@ -110,8 +110,11 @@ func ripe(m *manifest, fan int) []ID {
 	return nil
 }
 
-// rewrite writes every segment anew, a group at a time, until nothing is left that was there at the beginning. What others merge
-// meanwhile is written again if it has deleted rows.
+// maxRescans bounds how often a full compaction begins again because of rows that were deleted since it began: with others that delete all the
+// time it would not end.
+const maxRescans = 16
+
+// rewrite writes every segment anew, a group at a time, until nothing is left that was there at the beginning, and no deleted row is left.
 func (ix *Index) rewrite(ctx context.Context, o CompactOptions) error {
 	st, err := ix.refresh(ctx)
 	if err != nil {
@@ -122,13 +125,23 @@ func (ix *Index) rewrite(ctx context.Context, o CompactOptions) error {
 		old[s.id] = true
 	}
 	p := newProgress(o, st.manifest, nil)
+	rescans := 0
 	for range maxTries + len(old) {
 		if st, err = ix.refresh(ctx); err != nil {
 			return err
 		}
 		group := groupOf(st.manifest, func(s *segment) bool { return old[s.id] })
 		if group == nil {
-			return nil
+			// Another compaction may have merged, without this one noticing, rows that were deleted while it did: they are still there, marked.
+			for _, s := range st.manifest.segments {
+				if s.deleted.count > 0 && rescans < maxRescans {
+					old[s.id] = true
+				}
+			}
+			if group = groupOf(st.manifest, func(s *segment) bool { return old[s.id] }); group == nil {
+				return nil
+			}
+			rescans++
 		}
 		err := ix.merge(ctx, group, true, p)
 		if err == nil {
@@ -167,7 +180,7 @@ func groupOf(m *manifest, wanted func(*segment) bool) (group []ID) {
 
 // merge replaces a group of segments by one.
 func (ix *Index) merge(ctx context.Context, group []ID, full bool, p *progress) error {
-	started := time.Now()
+	started := wallClock()
 	st, err := ix.refresh(ctx)
 	if err != nil {
 		return err
@@ -216,7 +229,7 @@ func (ix *Index) drop(ctx context.Context, err error, ws ...*written) {
 // rotate writes everything anew under another partition key and swaps it in at once. What others write meanwhile is added to it
 // before the swap is tried again.
 func (ix *Index) rotate(ctx context.Context, newKey *key, o CompactOptions) error {
-	started := time.Now()
+	started := wallClock()
 	var ws []*written
 	for try := range maxTries {
 		st, err := ix.refresh(ctx)

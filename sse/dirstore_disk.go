@@ -113,7 +113,7 @@ func (d disk) writeFile(tmp, path string, b []byte) error {
 		return fmt.Errorf("sse: %s is not written, and what was there before stays: %w", path, err)
 	}
 	if err := d.syncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("sse: %s is written but may not survive a crash: %w", path, err)
+		return fmt.Errorf("sse: %s is %w: %w", path, errNotDurable, err)
 	}
 	return nil
 }

@@ -62,8 +62,10 @@
 //   - Searching: which pages of which segments are read. A term asked again in the same segment reads the same pages: the search
 //     pattern, until that segment is compacted away. Lists of a page or more show their length in pages, rounded up by at most
 //     12 %; shorter and absent ones show one page that says nothing. The number of terms of a query; of a range, and of what a
-//     prefix or fuzzy query matches, only rounded up to 16, 32, 64 and so on per segment. That a query is a prefix or fuzzy one, its
-//     field, and the size of its vocabulary.
+//     prefix or fuzzy query matches, only rounded up to 16, 32, 64 and so on per segment. The dummies that fill it up belong to the
+//     whole query, so that several ranges that overlap show by their common pages which terms are real. That a query is a prefix or
+//     fuzzy one, its field, and the size of its vocabulary.
+//   - Get: whether the ID is there, by whether a row page is read after its table page.
 //   - Bringing back hits: which row pages hold them, unless they are cached. CountOnly avoids it.
 //   - Deleting: that the manifest changed. Deletions are sealed in it, or in an object of their own when they are many.
 //

@@ -24,6 +24,8 @@ var (
 
 	// errStale ends an attempt whose segments may already have been swept; the caller of commit starts over.
 	errStale = errors.New("attempt took longer than half of the grace period")
+	// errNotDurable marks what was written and could not be synced: it is there, and may be gone after a crash.
+	errNotDurable = errors.New("written but may not survive a crash")
 	// errUnknown marks a swap that may have taken effect: nothing that it names may be deleted.
 	errUnknown = errors.New("it is not known whether it took effect: apply the batch again, repetition does no harm")
 	// errReplaced ends an attempt whose inputs were merged away by somebody else.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -211,4 +212,41 @@ func TestContextEndsApply(t *testing.T) {
 	require.ErrorIs(t, ix.Apply(ctx, batchOf("a", 300)), context.Canceled)
 	s.fail = nil
 	require.Equal(t, 0, count(t, ix, Term("tag", String("all"))))
+}
+
+// A head that is in place and could not be synced is no success: a crash may bring the head before it back. Nothing that this one names is
+// deleted, and repeating the step makes it durable.
+func TestUnsyncedHeadIsAnError(t *testing.T) {
+	ctx := context.Background()
+	d := openDir(t, t.TempDir())
+	ix := mustCreate(t, d, smallSchema, Options{})
+	require.NoError(t, ix.Apply(ctx, batchOf("a", 300)))
+	fail := func(op, path string) error {
+		if op == "syncdir" && filepath.Base(path) == headsDir {
+			return errDisk
+		}
+		return nil
+	}
+	for name, step := range map[string]func() error{
+		"apply":   func() error { return ix.Apply(ctx, batchOf("b", 300)) },
+		"compact": func() error { return ix.Compact(ctx, CompactOptions{Full: true, DeleteNow: true}) },
+	} {
+		before, err := d.Segments(ctx, ix.partition)
+		require.NoError(t, err)
+		d.disk.fault = fail
+		err = step()
+		d.disk.fault = nil
+		require.ErrorIs(t, err, errDisk, name)
+		require.ErrorIs(t, err, errNotDurable, name)
+		after, err := d.Segments(ctx, ix.partition)
+		require.NoError(t, err)
+		for _, s := range before {
+			require.Contains(t, after, s, "%s deleted a segment that the head before still names", name)
+		}
+		require.NoError(t, step(), "%s, repeated", name)
+	}
+	r, err := ix.Search(ctx, Not(Term("tag", String("none"))), SearchOptions{CountOnly: true})
+	require.NoError(t, err)
+	require.Equal(t, 600, r.Total)
+	require.NoError(t, ix.Verify(ctx))
 }

@@ -255,6 +255,9 @@ func (ix *Index) swap(ctx context.Context, version uint64, blob []byte) error {
 	if errors.Is(err, ErrConflict) {
 		return fmt.Errorf("sse: head %d of partition %v: %w", version, ix.partition, err)
 	}
+	if errors.Is(err, errNotDurable) { // to read it back would prove nothing: a crash may bring the head before it back, and what that names
+		return fmt.Errorf("sse: head %d of partition %v: %w: %w", version, ix.partition, errUnknown, err)
+	}
 	// The caller's context may be what ended the swap; the question whether it took effect is asked all the same, once.
 	asked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()

@@ -41,8 +41,10 @@ func generate(t testing.TB) *Authority {
 // mutant is p with another share matrix and another tau: what a library with a bug in them would seal with.
 func mutant(p *Policy, rows []row, cols, tau int) *Policy {
 	m := *p
-	m.most = tau
-	m.matrix = func() ([]row, int) { return rows, cols }
+	f := *p.f
+	f.most = tau
+	f.matrix = func() ([]row, int) { return rows, cols }
+	m.f = &f
 	return &m
 }
 
@@ -71,9 +73,9 @@ func TestBugAndGivesItsShareToOneChild(t *testing.T) {
 	require.False(t, opensByAttack(t, s, p, key))
 
 	one := newCoefficient(big.NewInt(1))
-	broken := slices.Clone(p.rows())
+	broken := slices.Clone(p.formula().rows())
 	broken[0].m, broken[1].m = []term{{0, one}}, []term{{1, one}}
-	m := mutant(p, broken, p.cols(), p.tau())
+	m := mutant(p, broken, p.formula().cols(), p.formula().tau())
 	require.True(t, opensByAttack(t, s, m, key), "the test is blind")
 	ok := Explain(p, key.Attributes()).Granted
 	require.False(t, ok, "so that evaluator and pairings differ")
@@ -84,18 +86,18 @@ func TestBugForgottenTau(t *testing.T) {
 	s := newSampler(t, 0)
 	p := parsePolicy(t, "(a or b) and (a or c)")
 	key := issue(t, s.authority, "b")
-	require.Equal(t, 2, p.tau())
+	require.Equal(t, 2, p.formula().tau())
 	require.False(t, opensByAttack(t, s, p, key))
 
-	broken := slices.Clone(p.rows())
+	broken := slices.Clone(p.formula().rows())
 	for i := range broken {
 		broken[i].rho = 1
 	}
-	require.True(t, opensByAttack(t, s, mutant(p, broken, p.cols(), 1), key), "the test is blind")
+	require.True(t, opensByAttack(t, s, mutant(p, broken, p.formula().cols(), 1), key), "the test is blind")
 
 	// The negative vector itself: the weights of that attack (rows of a cancel each other) on an honest object.
 	ch := s.challenge(t, p)
-	b, ok := attack(rand.New(rand.NewPCG(3, 3)), mutant(p, broken, p.cols(), 1), key.has)
+	b, ok := attack(rand.New(rand.NewPCG(3, 3)), mutant(p, broken, p.formula().cols(), 1), key.has)
 	require.True(t, ok)
 	weights := make([]pairing.Scalar, len(b))
 	for i := range b {
@@ -127,8 +129,8 @@ func TestBugSpecialElementAmongAttributes(t *testing.T) {
 	for _, u := range []Attribute{{"a", ""}, {"x", "0 0"}, {"x", "0"}, {"x", "1"}, {"h-b", ""}, {"hb", ""}, {"x", "\u0000"}, {"x", dstBase}} {
 		k, err := s.authority.IssueKey(u)
 		require.NoError(t, err)
-		require.False(t, masterWith(k, k.in().sk1[u]), "%v", u)
-		require.False(t, params.hashes.point(u).Equal(params.hb()))
+		require.False(t, masterWith(k, k.in().sk1[u.atom()]), "%v", u)
+		require.False(t, params.hashes.point(u.atom()).Equal(params.hb()))
 	}
 	// The input of H_b is empty and no attribute encodes to that; and the domains differ, so that it would not matter.
 	require.NotEqual(t, dstAttribute, dstBase)
@@ -147,7 +149,7 @@ func TestKeysDoNotCombine(t *testing.T) {
 	_, err := whole.decapsulate(ch.h, nil, both)
 	require.NoError(t, err)
 
-	u, v := Attribute{Name: "a"}, Attribute{Name: "b"}
+	u, v := Attribute{Name: "a"}.atom(), Attribute{Name: "b"}.atom()
 	for name, parts := range map[string]keyParts{
 		"alice with bob's b":            {sk2: alice.in().sk2, sk3: alice.in().sk3},
 		"bob with alice's a":            {sk2: bob.in().sk2, sk3: bob.in().sk3},
@@ -156,11 +158,11 @@ func TestKeysDoNotCombine(t *testing.T) {
 		"mean of both, with sk2 halved": {sk2: half(alice.in().sk2.Add(bob.in().sk2)), sk3: halfG2(alice.in().sk3.Add(bob.in().sk3))},
 	} {
 		parts.params = a.Params()
-		parts.sk1 = map[Attribute]pairing.G1{u: alice.in().sk1[u], v: bob.in().sk1[v]}
+		parts.sk1 = map[atom]pairing.G1{u: alice.in().sk1[u], v: bob.in().sk1[v]}
 		pool := keyOf(&parts)
 		_, err := pool.decapsulate(ch.h, nil, both)
 		require.ErrorIs(t, err, ErrDecrypt, name)
-		parts.attributes = []Attribute{u, v}
+		parts.attributes = flags("a", "b")
 		require.False(t, pool.consistent(), name)
 	}
 
@@ -200,7 +202,7 @@ func TestRelabelledKey(t *testing.T) {
 	sealed, err := a.Params().Seal(parsePolicy(t, "role = doctor"), []byte("x"), nil)
 	require.NoError(t, err)
 
-	forged := keyOf(&keyParts{params: a.Params(), attributes: []Attribute{doctor}, sk1: map[Attribute]pairing.G1{doctor: k.in().sk1[nurse]}, sk2: k.in().sk2, sk3: k.in().sk3})
+	forged := keyOf(&keyParts{params: a.Params(), attributes: []Attribute{doctor}, sk1: map[atom]pairing.G1{doctor.atom(): k.in().sk1[nurse.atom()]}, sk2: k.in().sk2, sk3: k.in().sk3})
 	_, err = NewKey(forged.ExposeSecret())
 	require.ErrorIs(t, err, ErrFormat)
 	require.ErrorContains(t, err, "do not belong together")
@@ -313,11 +315,11 @@ func TestDishonestEncapsulation(t *testing.T) {
 	params := s.authority.Params()
 	k := issue(t, s.authority, "a")
 	p := parsePolicy(t, "a or b")
-	sel, ok := p.satisfy(k.has)
+	sel, ok := p.formula().satisfy(k.has)
 	require.True(t, ok)
 	pre := appendPre(nil, params.fingerprint, p, false)
 	sigma := [keySize]byte{1}
-	enc, s1 := params.encrypt(p, coins{xof(labelCoins, []byte("other coins"), pre)})
+	enc, s1 := params.encrypt(p.formula(), coins{xof(labelCoins, []byte("other coins"), pre)})
 	d := params.y.Exp(s1).Bytes()
 	h := &header{pre: pre, enc: enc}
 	h.Policy = p
@@ -326,7 +328,7 @@ func TestDishonestEncapsulation(t *testing.T) {
 	for i := range h.c0 {
 		h.c0[i] = sigma[i] ^ mask[i]
 	}
-	got, err := k.decrypt(p, enc, sel)
+	got, err := k.decrypt(p.formula(), enc, sel)
 	require.NoError(t, err)
 	require.Equal(t, d, got.Bytes(), "the pairings see nothing wrong")
 	_, err = k.decapsulate(h, nil, sel)

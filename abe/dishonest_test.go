@@ -13,7 +13,7 @@ import (
 // and pre, mask, C0, K and the tail are made to fit the result. With change nil the object is honest.
 func dishonestSeal(t testing.TB, params *Params, p *Policy, sigma [keySize]byte, change func(enc []byte)) []byte {
 	pre := appendPre(nil, params.fingerprint, p, false)
-	enc, s1 := params.encrypt(p, coins{xof(labelCoins, sigma[:], pre)})
+	enc, s1 := params.encrypt(p.formula(), coins{xof(labelCoins, sigma[:], pre)})
 	if change != nil {
 		honest := bytes.Clone(enc)
 		change(enc)
@@ -55,7 +55,7 @@ func TestDishonestSealer(t *testing.T) {
 	a := generate(t)
 	params, p, sigma := a.Params(), parsePolicy(t, dishonestPolicy), [keySize]byte{9}
 	k := issue(t, a, "b", "c")
-	sel, ok := p.satisfy(k.has)
+	sel, ok := p.formula().satisfy(k.has)
 	require.True(t, ok)
 	require.Equal(t, []int{1, 3}, []int{sel[0].row, sel[1].row})
 
@@ -72,7 +72,7 @@ func TestDishonestSealer(t *testing.T) {
 		require.NoError(t, err)
 		honest, err := decodeHeader(dishonestSeal(t, params, p, sigma, nil))
 		require.NoError(t, err)
-		d, err := k.decrypt(p, honest.enc, sel) // what the pairings give; the row that is used and outside the subgroup would add 1
+		d, err := k.decrypt(p.formula(), honest.enc, sel) // what the pairings give; the row that is used and outside the subgroup would add 1
 		require.NoError(t, err)
 		require.Equal(t, sigma, unmask(h, d), name)
 		_, err = unwrap(h, sharedKey(sigma, nil, h.core), nil)
@@ -80,7 +80,7 @@ func TestDishonestSealer(t *testing.T) {
 		_, err = params.recover(h, nil, d)
 		require.ErrorIs(t, err, ErrDecrypt, "%s: with the right d", name)
 		if name != "row-used-order-three" {
-			same, err := k.decrypt(p, h.enc, sel)
+			same, err := k.decrypt(p.formula(), h.enc, sel)
 			require.NoError(t, err)
 			require.True(t, same.Equal(d), "%s: the pairings see nothing", name)
 		}

@@ -34,11 +34,11 @@ func Explain(p *Policy, attributes []Attribute) Explanation {
 	if p.check() != nil {
 		return Explanation{text: "refused: there is no policy, and without one nobody is let in"}
 	}
-	held := make(map[Attribute]bool, len(attributes))
+	held := make(map[atom]bool, len(attributes))
 	for _, a := range attributes {
-		held[a] = true
+		held[a.atom()] = true
 	}
-	leaves := p.held(func(a Attribute) bool { return held[a] })
+	leaves := p.f.held(func(a atom) bool { return held[a] })
 	if best, ok := p.root.choose(func(leaf int) bool { return leaves[leaf] }); ok {
 		e := Explanation{Granted: true, Used: p.collect(best, make([]bool, len(p.attrs)))}
 		verb := " are enough"
@@ -86,11 +86,11 @@ func (n *node) lack(held []bool) *node {
 // collect returns the attributes of the leaves of c, each once, in the order of the policy, less those that are not needed
 // beside the others and the leaves given: an attribute that occurs again may do for a leaf that another was chosen for.
 func (p *Policy) collect(c choice, given []bool) []Attribute {
-	chosen := make([]bool, p.names)
+	chosen := make([]bool, p.f.names)
 	var walk func(choice)
 	walk = func(c choice) {
 		if c.node.isLeaf() {
-			chosen[p.ids[c.node.leaf]] = true
+			chosen[p.f.ids[c.node.leaf]] = true
 		}
 		for _, kid := range c.kids {
 			walk(kid)
@@ -100,12 +100,12 @@ func (p *Policy) collect(c choice, given []bool) []Attribute {
 	for id := range slices.Backward(chosen) {
 		if chosen[id] {
 			chosen[id] = false
-			_, enough := p.root.choose(func(leaf int) bool { return given[leaf] || chosen[p.ids[leaf]] })
+			_, enough := p.root.choose(func(leaf int) bool { return given[leaf] || chosen[p.f.ids[leaf]] })
 			chosen[id] = !enough
 		}
 	}
 	var attrs []Attribute
-	for leaf, id := range p.ids {
+	for leaf, id := range p.f.ids {
 		if chosen[id] {
 			attrs = append(attrs, p.attrs[leaf])
 			chosen[id] = false

@@ -111,7 +111,9 @@ func TestExplainAgrees(t *testing.T) {
 			}
 		}
 		enough := func(attrs []Attribute) bool {
-			_, ok := p.satisfy(func(a Attribute) bool { return slices.Contains(attrs, a) })
+			_, ok := p.formula().satisfy(func(a atom) bool {
+				return slices.ContainsFunc(attrs, func(u Attribute) bool { return u.atom() == a })
+			})
 			return ok
 		}
 		e := Explain(p, held)

@@ -16,27 +16,27 @@ import "github.com/veilchart/veilchart/internal/pairing"
 func (a *Authority) keyGen(attributes []Attribute) *Key {
 	p := a.in().params
 	r := pairing.RandomScalar()
-	parts := &keyParts{params: p, attributes: attributes, sk1: make(map[Attribute]pairing.G1, len(attributes))}
+	parts := &keyParts{params: p, attributes: attributes, sk1: make(map[atom]pairing.G1, len(attributes))}
 	for _, u := range attributes {
-		parts.sk1[u] = p.hashes.point(u).Mul(r) // sk1[u] = H(u)^r
+		parts.sk1[u.atom()] = p.hashes.point(u.atom()).Mul(r) // sk1[u] = H(u)^r
 	}
 	parts.sk2 = pairing.G1Generator().Mul(a.in().alpha).Add(p.hbTable().Mul(r)) // sk2 = g1^alpha * H_b^r
 	parts.sk3 = p.g2Table().Mul(r)                                              // sk3 = g2^r
 	return keyOf(parts)
 }
 
-// encSize is the length of ct1, ct2 and ct3 for the policy: an element ct3 for each leaf. It does without the share matrix, which a
+// encSize is the length of ct1, ct2 and ct3 for the formula: an element ct3 for each leaf. It does without the share matrix, which a
 // large "k of" makes large, so that a header costs its reader nothing before the friendly checks.
-func encSize(policy *Policy) int {
-	return pairing.G2Size*(1+policy.tau()) + pairing.G1Size*len(policy.attrs)
+func encSize(f *formula) int {
+	return pairing.G2Size*(1+f.tau()) + pairing.G1Size*f.leaves()
 }
 
 // encrypt returns ct1, ct2 and ct3 one after another, and s1, from which the sealer has d. The coins give s1, s'[1] to
 // s'[tau] and v in this order.
-func (p *Params) encrypt(policy *Policy, c coins) (enc []byte, s1 pairing.Scalar) {
-	enc = make([]byte, 0, encSize(policy))
-	secrets := make([]pairing.Scalar, policy.cols()) // (s1, v)
-	s := make([]pairing.Scalar, policy.tau()+1)      // s'[j], from 1
+func (p *Params) encrypt(f *formula, c coins) (enc []byte, s1 pairing.Scalar) {
+	enc = make([]byte, 0, encSize(f))
+	secrets := make([]pairing.Scalar, f.cols()) // (s1, v)
+	s := make([]pairing.Scalar, f.tau()+1)      // s'[j], from 1
 	secrets[0] = c.scalar()
 	for j := 1; j < len(s); j++ {
 		s[j] = c.scalar()
@@ -52,9 +52,9 @@ func (p *Params) encrypt(policy *Policy, c coins) (enc []byte, s1 pairing.Scalar
 		enc = append(enc, ct2[:]...)
 	}
 	hb := p.hbTable()
-	for _, row := range policy.rows() {
+	for _, row := range f.rows() {
 		share := hb.Mul(row.share(secrets))
-		ct3 := share.Add(p.hashes.mul(row.attr, s[row.rho])).Bytes() // ct3[i] = H_b^(M_i (s1,v)) * H(pi(i))^s'[rho(i)]
+		ct3 := share.Add(p.hashes.mul(row.atom, s[row.rho])).Bytes() // ct3[i] = H_b^(M_i (s1,v)) * H(pi(i))^s'[rho(i)]
 		enc = append(enc, ct3[:]...)
 	}
 	return enc, secrets[0]
@@ -62,17 +62,17 @@ func (p *Params) encrypt(policy *Policy, c coins) (enc []byte, s1 pairing.Scalar
 
 // decrypt returns d from the rows in sel. Only the elements that it uses are decoded, each strictly: on the curve, in the
 // subgroup, not the identity.
-func (k *Key) decrypt(policy *Policy, enc []byte, sel []selected) (pairing.GT, error) {
+func (k *Key) decrypt(f *formula, enc []byte, sel []selected) (pairing.GT, error) {
 	ct1, err := pairing.NewG2(enc[:pairing.G2Size])
 	if err != nil {
 		return pairing.GT{}, err
 	}
 	ct2 := enc[pairing.G2Size:]
-	ct3 := ct2[pairing.G2Size*policy.tau():]
-	rows := policy.rows()
+	ct3 := ct2[pairing.G2Size*f.tau():]
+	rows := f.rows()
 
-	left := make([]pairing.G1, policy.tau()+1) // by j: prod_{rho(i)=j} sk1[pi(i)]^c_i
-	used := make([]bool, policy.tau()+1)
+	left := make([]pairing.G1, f.tau()+1) // by j: prod_{rho(i)=j} sk1[pi(i)]^c_i
+	used := make([]bool, f.tau()+1)
 	right := pairing.G1Identity() // prod_i ct3[i]^c_i
 	for _, c := range sel {
 		row := rows[c.row]
@@ -81,7 +81,7 @@ func (k *Key) decrypt(policy *Policy, enc []byte, sel []selected) (pairing.GT, e
 			return pairing.GT{}, err
 		}
 		right = right.Add(c.coeff.mul(ct3i))
-		sk1 := c.coeff.mul(k.in().sk1[row.attr])
+		sk1 := c.coeff.mul(k.in().sk1[row.atom])
 		if used[row.rho] {
 			sk1 = sk1.Add(left[row.rho])
 		}

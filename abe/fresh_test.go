@@ -16,9 +16,9 @@ func takeApart(t *testing.T, k *Key, sealed []byte, opts *Options) drawn {
 	h, err := decodeHeader(sealed)
 	require.NoError(t, err)
 	payloadKey := payloadKeyOf(t, k, sealed, opts)
-	sel, ok := h.Policy.satisfy(k.has)
+	sel, ok := h.Policy.formula().satisfy(k.has)
 	require.True(t, ok)
-	d, err := k.decrypt(h.Policy, h.enc, sel)
+	d, err := k.decrypt(h.Policy.formula(), h.enc, sel)
 	require.NoError(t, err)
 	sigma := unmask(h, d)
 	head := sealed[h.Size:][:payloadHead]

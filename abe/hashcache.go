@@ -14,8 +14,8 @@ const (
 	tableAfter   = 8 // uses of an attribute after which a table has paid for itself, about twice over
 )
 
-// hashCache keeps H(u) for the attributes used last, and fixed-base tables for the busy ones. What it does depends on
-// attributes of policies only, which are public.
+// hashCache keeps H(u) for the atoms used last, and fixed-base tables for the busy ones. What it does depends on
+// atoms of policies only, which are public.
 type hashCache struct {
 	mu     sync.Mutex
 	points lru[*cachedPoint]
@@ -32,14 +32,14 @@ func newHashCache() *hashCache {
 }
 
 // point returns H(u).
-func (c *hashCache) point(u Attribute) pairing.G1 {
+func (c *hashCache) point(u atom) pairing.G1 {
 	c.mu.Lock()
 	e, ok := c.points.get(u)
 	c.mu.Unlock()
 	if ok {
 		return e.h
 	}
-	e = &cachedPoint{h: pairing.HashToG1(u.encode(), dstAttribute)}
+	e = &cachedPoint{h: pairing.HashToG1([]byte(u), dstAttribute)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.points.put(u, e)
@@ -47,7 +47,7 @@ func (c *hashCache) point(u Attribute) pairing.G1 {
 }
 
 // mul returns H(u)^k. Constant-time in k.
-func (c *hashCache) mul(u Attribute, k pairing.Scalar) pairing.G1 {
+func (c *hashCache) mul(u atom, k pairing.Scalar) pairing.G1 {
 	h := c.point(u)
 	c.mu.Lock()
 	table, ok := c.tables.get(u)
@@ -76,15 +76,15 @@ func (c *hashCache) mul(u Attribute, k pairing.Scalar) pairing.G1 {
 type lru[V any] struct {
 	max     int
 	order   list.List // of lruEntry[V], the latest in front
-	entries map[Attribute]*list.Element
+	entries map[atom]*list.Element
 }
 
 type lruEntry[V any] struct {
-	key   Attribute
+	key   atom
 	value V
 }
 
-func (l *lru[V]) get(u Attribute) (v V, ok bool) {
+func (l *lru[V]) get(u atom) (v V, ok bool) {
 	e, ok := l.entries[u]
 	if !ok {
 		return v, false
@@ -93,14 +93,14 @@ func (l *lru[V]) get(u Attribute) (v V, ok bool) {
 	return e.Value.(lruEntry[V]).value, true
 }
 
-func (l *lru[V]) put(u Attribute, v V) {
+func (l *lru[V]) put(u atom, v V) {
 	if e, ok := l.entries[u]; ok {
 		e.Value = lruEntry[V]{u, v}
 		l.order.MoveToFront(e)
 		return
 	}
 	if l.entries == nil {
-		l.entries = make(map[Attribute]*list.Element)
+		l.entries = make(map[atom]*list.Element)
 	}
 	if len(l.entries) == l.max {
 		last := l.order.Back()

@@ -65,7 +65,7 @@ func appendPre(b []byte, fingerprint [32]byte, policy *Policy, companion bool) [
 	b = wire.AppendString(b, policy.String())
 	b = wire.AppendBytes(b, nil) // ranges and enumerations, reserved
 	b = wire.AppendBytes(b, nil) // ML-KEM-768 part, reserved
-	size := len(b) - start - fixedSize + keySize + encSize(policy)
+	size := len(b) - start - fixedSize + keySize + encSize(policy.formula())
 	binary.BigEndian.PutUint32(b[start+wire.HeaderSize:], uint32(size))
 	return b
 }
@@ -114,7 +114,7 @@ func decodeHeader(b []byte) (*header, error) {
 	}
 	h.Policy = policy
 	h.c0 = d.Raw(keySize)
-	h.enc = d.Raw(encSize(policy))
+	h.enc = d.Raw(encSize(policy.formula()))
 	if d.Err() == nil && d.Offset() != fixedSize+size {
 		d.Failf("the header says %d bytes, the policy makes %d", size, d.Offset()-fixedSize)
 	}

@@ -29,7 +29,7 @@ func (p *Params) encapsulate(policy *Policy, companion []byte) (core []byte, K [
 // encapsulateSigma is deterministic, for known answers.
 func (p *Params) encapsulateSigma(policy *Policy, companion []byte, sigma [keySize]byte) (core []byte, K [keySize]byte) {
 	pre := appendPre(nil, p.fingerprint, policy, companion != nil)
-	enc, s1 := p.encrypt(policy, coins{xof(labelCoins, sigma[:], pre)})
+	enc, s1 := p.encrypt(policy.formula(), coins{xof(labelCoins, sigma[:], pre)})
 	d := p.yTable().Exp(s1).Bytes() // d = Y^s1
 	mask := derive(labelMask, d[:], pre, enc)
 	core = make([]byte, 0, len(pre)+keySize+len(enc))
@@ -49,7 +49,7 @@ func sharedKey(sigma [keySize]byte, companion, core []byte) [keySize]byte {
 // decapsulate returns K, from rows that satisfy the policy. Whatever sel is, K comes out only if the whole of ct1 to ct3
 // is, byte for byte, what the sealer with this sigma would have made: see recover.
 func (k *Key) decapsulate(h *header, companion []byte, sel []selected) (K [keySize]byte, err error) {
-	d, err := k.decrypt(h.Policy, h.enc, sel)
+	d, err := k.decrypt(h.Policy.formula(), h.enc, sel)
 	if err != nil {
 		return K, ErrDecrypt
 	}
@@ -60,7 +60,7 @@ func (k *Key) decapsulate(h *header, companion []byte, sel []selected) (K [keySi
 // compared. That covers rows that were not used for d, their canonical form and their subgroup with them.
 func (p *Params) recover(h *header, companion []byte, d pairing.GT) (K [keySize]byte, err error) {
 	sigma := unmask(h, d)
-	enc, _ := p.encrypt(h.Policy, coins{xof(labelCoins, sigma[:], h.pre)})
+	enc, _ := p.encrypt(h.Policy.formula(), coins{xof(labelCoins, sigma[:], h.pre)})
 	if subtle.ConstantTimeCompare(enc, h.enc) != 1 {
 		return K, ErrDecrypt
 	}

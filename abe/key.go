@@ -21,7 +21,7 @@ type Key struct{ hidden **keyParts }
 type keyParts struct {
 	params     *Params
 	attributes []Attribute // sorted, different
-	sk1        map[Attribute]pairing.G1
+	sk1        map[atom]pairing.G1
 	sk2        pairing.G1
 	sk3        pairing.G2
 }
@@ -46,7 +46,7 @@ func (k *Key) Params() *Params { return k.in().params }
 // Attributes returns the attributes, sorted, a copy.
 func (k *Key) Attributes() []Attribute { return slices.Clone(k.in().attributes) }
 
-func (k *Key) has(u Attribute) bool { _, ok := k.in().sk1[u]; return ok }
+func (k *Key) has(u atom) bool { _, ok := k.in().sk1[u]; return ok }
 
 // ExposeSecret returns the canonical encoding with the key in the clear, 752 bytes, and for each attribute 52
 // and its encoding. Encrypt it before it is stored. docs/spec/abe.md section 7.
@@ -57,7 +57,7 @@ func (k *Key) ExposeSecret() []byte {
 	b = append(b, 0, 0, byte(len(k.in().attributes)>>8), byte(len(k.in().attributes)))
 	for _, u := range k.in().attributes {
 		b = wire.AppendBytes(b, u.encode())
-		sk1 := k.in().sk1[u].Bytes()
+		sk1 := k.in().sk1[u.atom()].Bytes()
 		b = append(b, sk1[:]...)
 	}
 	sk2, sk3 := k.in().sk2.Bytes(), k.in().sk3.Bytes()
@@ -76,7 +76,7 @@ func NewKey(secret []byte) (*Key, error) {
 	if d.Err() == nil && n == 0 {
 		d.Failf("a key has at least one attribute")
 	}
-	parts := &keyParts{sk1: make(map[Attribute]pairing.G1, n)}
+	parts := &keyParts{sk1: make(map[atom]pairing.G1, n)}
 	var before []byte
 	for range n {
 		encoded := d.Bytes(maxEncodedAttribute)
@@ -93,7 +93,7 @@ func NewKey(secret []byte) (*Key, error) {
 			return nil, d.Err()
 		}
 		parts.attributes = append(parts.attributes, u)
-		parts.sk1[u] = sk1
+		parts.sk1[u.atom()] = sk1
 	}
 	raw2, raw3 := d.Raw(pairing.G1Size), d.Raw(pairing.G2Size)
 	if err := d.Finish(); err != nil {
@@ -126,8 +126,8 @@ func (k *Key) consistent() bool {
 	left, right := k.in().sk2, k.in().params.hb()
 	for _, u := range k.in().attributes {
 		delta := randomDelta()
-		left = left.Add(k.in().sk1[u].Mul(delta))
-		right = right.Add(k.in().params.hashes.point(u).Mul(delta))
+		left = left.Add(k.in().sk1[u.atom()].Mul(delta))
+		right = right.Add(k.in().params.hashes.point(u.atom()).Mul(delta))
 	}
 	return pairing.PairProduct(
 		pairing.Pair{P: left, Q: pairing.G2Generator()},

@@ -185,7 +185,7 @@ func TestConsistentFindsEachWrongComponent(t *testing.T) {
 	k := issue(t, a, "a", "b")
 	require.True(t, k.consistent())
 	g1, g2 := pairing.G1Generator(), pairing.G2Generator()
-	u, v := Attribute{Name: "a"}, Attribute{Name: "b"}
+	u, v := Attribute{Name: "a"}.atom(), Attribute{Name: "b"}.atom()
 	for name, change := range map[string]func(p *keyParts){
 		"sk1":                     func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1) },
 		"sk2":                     func(p *keyParts) { p.sk2 = p.sk2.Add(g1) },
@@ -194,7 +194,7 @@ func TestConsistentFindsEachWrongComponent(t *testing.T) {
 		"sk1 and sk2, cancelling": func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1); p.sk2 = p.sk2.Add(g1.Neg()) },
 	} {
 		parts := *k.in()
-		parts.sk1 = map[Attribute]pairing.G1{u: k.in().sk1[u], v: k.in().sk1[v]}
+		parts.sk1 = map[atom]pairing.G1{u: k.in().sk1[u], v: k.in().sk1[v]}
 		change(&parts)
 		require.False(t, (keyOf(&parts)).consistent(), name)
 	}

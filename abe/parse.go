@@ -34,8 +34,8 @@ func ParsePolicy(text string) (*Policy, error) {
 		return nil, p.unexpectedAfterTerm("the end")
 	}
 	policy := newPolicy(root, p.attrs)
-	if i := slices.IndexFunc(policy.uses, func(use int) bool { return use > maxUses }); i >= 0 {
-		return nil, &SyntaxError{p.offs[i], fmt.Sprintf("use %d of %s", policy.uses[i], abbreviate(p.attrs[i].String())), fmt.Sprintf("at most %d uses of one attribute", maxUses),
+	if i := slices.IndexFunc(policy.f.uses, func(use int) bool { return use > maxUses }); i >= 0 {
+		return nil, &SyntaxError{p.offs[i], fmt.Sprintf("use %d of %s", policy.f.uses[i], abbreviate(p.attrs[i].String())), fmt.Sprintf("at most %d uses of one attribute", maxUses),
 			"factor it out: (a and b) or (a and c) is a and (b or c)"}
 	}
 	if n := len(policy.text); n > maxText {

@@ -1,9 +1,6 @@
 package abe
 
-import (
-	"strconv"
-	"sync"
-)
+import "strconv"
 
 // maxUses bounds tau: how often one attribute may be asked for.
 const maxUses = 16
@@ -12,14 +9,10 @@ const maxUses = 16
 // and may be shared between goroutines. Get one from ParsePolicy; the zero Policy is of no use: what seals refuses it, and
 // Explain refuses access.
 type Policy struct {
-	root   *node
-	attrs  []Attribute // of leaf i, in the order of the text
-	ids    []int       // of leaf i: number of its attribute, the same for equal attributes, from 0
-	names  int         // number of distinct attributes
-	uses   []int       // rho of leaf i: which use of its attribute it is, from 1
-	most   int         // tau, the largest of uses
-	text   string
-	matrix func() ([]row, int)
+	root  *node
+	attrs []Attribute // of leaf i, in the order of the text
+	text  string
+	f     *formula
 }
 
 // node is a leaf, or a gate that k of its kids must satisfy. Gates have two kids or more. No kid of an or gate is an or
@@ -57,27 +50,16 @@ func gate(k int, kids []*node) *node {
 	return &node{k: k, kids: flat}
 }
 
-// newPolicy numbers the uses of each attribute. attrs are the attributes of the leaves.
 func newPolicy(root *node, attrs []Attribute) *Policy {
-	p := &Policy{root: root, attrs: attrs, ids: make([]int, len(attrs)), uses: make([]int, len(attrs))}
-	known := make(map[Attribute]int, len(attrs))
-	var count []int
+	atoms := make([]atom, len(attrs))
 	for i, a := range attrs {
-		id, ok := known[a]
-		if !ok {
-			id = len(count)
-			known[a] = id
-			count = append(count, 0)
-		}
-		count[id]++
-		p.ids[i], p.uses[i] = id, count[id]
-		p.most = max(p.most, count[id])
+		atoms[i] = a.atom()
 	}
-	p.names = len(count)
-	p.text = string(root.append(nil, attrs))
-	p.matrix = sync.OnceValues(p.share)
-	return p
+	return &Policy{root: root, attrs: attrs, text: string(root.append(nil, attrs)), f: newFormula(root, atoms)}
 }
+
+// formula returns what version 1 seals under: a leaf for each attribute.
+func (p *Policy) formula() *formula { return p.f }
 
 // String is the canonical text: ParsePolicy reads it back as an equal policy, and policies with the same canonical text
 // are the same. It is the text that is hashed and sealed. The order of the attributes is the author's.

@@ -203,8 +203,8 @@ func TestPolicyRoundTrip(t *testing.T) {
 		again, err := ParsePolicy(p.String())
 		require.NoError(rt, err)
 		require.Equal(rt, p.String(), again.String())
-		require.Equal(rt, p.rows(), again.rows())
-		require.Equal(rt, p.cols(), again.cols())
+		require.Equal(rt, p.formula().rows(), again.formula().rows())
+		require.Equal(rt, p.formula().cols(), again.formula().cols())
 		require.Equal(rt, p.root, again.root)
 	})
 }
@@ -259,7 +259,7 @@ func TestNormalFormKeepsMeaning(t *testing.T) {
 		require.NoError(rt, err)
 		for range 8 {
 			set := uint(rapid.Uint64().Draw(rt, "set"))
-			_, ok := p.satisfy(haveSet(set))
+			_, ok := p.formula().satisfy(haveSet(set))
 			require.Equal(rt, root.holds(pattern, set), ok)
 		}
 	})
@@ -272,10 +272,10 @@ func TestPolicyIsShared(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
-			_, ok := p.satisfy(func(a Attribute) bool { return a.Name != "b" })
+			_, ok := p.formula().satisfy(func(a atom) bool { return a != Attribute{Name: "b"}.atom() })
 			assert.True(t, ok)
-			assert.Len(t, p.rows(), 4)
-			assert.Equal(t, 3, p.cols())
+			assert.Len(t, p.formula().rows(), 4)
+			assert.Equal(t, 3, p.formula().cols())
 			assert.True(t, Explain(p, []Attribute{{"a", ""}, {"c", ""}, {"d", ""}}).Granted)
 		})
 	}

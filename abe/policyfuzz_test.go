@@ -44,13 +44,13 @@ func FuzzParsePolicy(f *testing.F) {
 				require.Error(t, err, "%q", canonical+more)
 			}
 		}
-		everything := func(Attribute) bool { return true }
-		sel, ok := p.satisfy(everything)
+		everything := func(atom) bool { return true }
+		sel, ok := p.formula().satisfy(everything)
 		require.True(t, ok, "no policy is beyond all attributes")
-		if p.cols() <= 32 {
+		if p.formula().cols() <= 32 {
 			require.True(t, reconstructs(denseRows(p, 0), sel))
 		}
-		_, ok = p.satisfy(func(Attribute) bool { return false })
+		_, ok = p.formula().satisfy(func(atom) bool { return false })
 		require.False(t, ok, "no policy lets everybody in")
 		require.True(t, Explain(p, p.attrs).Granted)
 		require.False(t, Explain(p, nil).Granted)

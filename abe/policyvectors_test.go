@@ -54,12 +54,12 @@ func TestPolicyVectors(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "accept", v.Outcome)
 			assert.Equal(t, v.Canonical, p.String())
-			assert.Equal(t, v.Cols, p.cols())
-			assert.Equal(t, v.Tau, p.tau())
-			require.Len(t, p.rows(), len(v.Rows))
-			for i, r := range p.rows() {
+			assert.Equal(t, v.Cols, p.formula().cols())
+			assert.Equal(t, v.Tau, p.formula().tau())
+			require.Len(t, p.formula().rows(), len(v.Rows))
+			for i, r := range p.formula().rows() {
 				want := v.Rows[i]
-				assert.Equal(t, want.Attribute, hex.EncodeToString(r.attr.encode()))
+				assert.Equal(t, want.Attribute, hex.EncodeToString([]byte(r.atom)))
 				assert.Equal(t, want.Rho, r.rho)
 				require.Len(t, r.m, len(want.Entries))
 				for j, m := range r.m {

@@ -50,8 +50,8 @@ func (s vectorSpace) hasSecret() bool { return slices.Contains(s.last, 0) }
 // denseRows are the rows of the share matrix of p, of width cols plus extra zeros.
 func denseRows(p *Policy, extra int) [][]ff.Scalar {
 	var dense [][]ff.Scalar
-	for _, r := range p.rows() {
-		v := make([]ff.Scalar, p.cols()+extra)
+	for _, r := range p.formula().rows() {
+		v := make([]ff.Scalar, p.formula().cols()+extra)
 		for _, t := range r.m {
 			v[t.col].SetBytes(t.coeff.be[:])
 		}
@@ -103,13 +103,13 @@ func checkDistinctTree(t *testing.T, tree *tree, n int) {
 	pattern := distinct(n)
 	p := tree.policy(t, pattern)
 	dense := denseRows(p, 0)
-	index := map[Attribute]int{}
-	for i, r := range p.rows() {
-		index[r.attr] = i
+	index := map[atom]int{}
+	for i, r := range p.formula().rows() {
+		index[r.atom] = i
 	}
 	fewest := make([]int, 1<<n) // of each subset: leaves of its smallest satisfying subset, or a large number
 	spans := make([]vectorSpace, 1<<n)
-	spans[0].dim = p.cols()
+	spans[0].dim = p.formula().cols()
 	for set := range uint(1) << n {
 		fewest[set] = 1000
 		holds := tree.holds(pattern, set)
@@ -125,7 +125,7 @@ func checkDistinctTree(t *testing.T, tree *tree, n int) {
 			low := bits.TrailingZeros(set)
 			spans[set] = spans[set&(set-1)].with(dense[low])
 		}
-		sel, ok := p.satisfy(func(a Attribute) bool { return set>>index[a]&1 == 1 })
+		sel, ok := p.formula().satisfy(func(a atom) bool { return set>>index[a]&1 == 1 })
 		if span := spans[set].hasSecret(); holds != span || holds != ok {
 			t.Fatalf("%v with %b: evaluation %v, row span %v, satisfy %v", p, set, holds, span, ok)
 		}
@@ -150,11 +150,11 @@ func checkDistinctTree(t *testing.T, tree *tree, n int) {
 // attribute u that is not held and every j, sum of c_i over rows with pi(i) = u and rho(i) = j equal to zero, are an attack.
 func checkReuse(t *testing.T, tree *tree, pattern []int, rho func(row int) int) (states, attacks int) {
 	p := tree.policy(t, pattern)
-	rows, names := p.rows(), slices.Max(pattern)+1
+	rows, names := p.formula().rows(), slices.Max(pattern)+1
 	plain := denseRows(p, 0)
 	for set := range uint(1) << names {
 		states++
-		owned := vectorSpace{dim: p.cols()}
+		owned := vectorSpace{dim: p.formula().cols()}
 		for i := range rows {
 			if set>>pattern[i]&1 == 1 {
 				owned = owned.with(plain[i])
@@ -162,7 +162,7 @@ func checkReuse(t *testing.T, tree *tree, pattern []int, rho func(row int) int) 
 		}
 		full := attackerSpan(p, pattern, set, rho)
 		holds := tree.holds(pattern, set)
-		sel, ok := p.satisfy(haveSet(set))
+		sel, ok := p.formula().satisfy(haveSet(set))
 		require.Equal(t, holds, owned.hasSecret(), "%v with %b: row span", p, set)
 		require.Equal(t, holds, ok, "%v with %b: satisfy", p, set)
 		if ok {
@@ -181,12 +181,12 @@ func checkReuse(t *testing.T, tree *tree, pattern []int, rho func(row int) int) 
 func attackerSpan(p *Policy, pattern []int, set uint, rho func(row int) int) vectorSpace {
 	rows := denseRows(p, len(pattern))
 	uses := map[[2]int]int{} // column of (attribute, rho) for attributes that are not held
-	span := vectorSpace{dim: p.cols() + len(pattern)}
+	span := vectorSpace{dim: p.formula().cols() + len(pattern)}
 	for i, v := range rows {
 		if set>>pattern[i]&1 == 0 {
 			use := [2]int{pattern[i], rho(i)}
 			if _, ok := uses[use]; !ok {
-				uses[use] = p.cols() + len(uses)
+				uses[use] = p.formula().cols() + len(uses)
 			}
 			v[uses[use]].SetOne()
 		}
@@ -201,10 +201,10 @@ func checkBound(t *testing.T, tree *tree, p *Policy, pattern []int, set uint, se
 	largest := 0
 	for _, s := range sel {
 		require.Equal(t, uint(1), set>>pattern[s.row]&1)
-		largest = max(largest, p.rows()[s.row].rho)
+		largest = max(largest, p.formula().rows()[s.row].rho)
 	}
 	var usable uint
-	for i, r := range p.rows() {
+	for i, r := range p.formula().rows() {
 		if set>>pattern[i]&1 == 1 && r.rho < largest {
 			usable |= 1 << i
 		}
@@ -224,17 +224,17 @@ func TestAllTreesAllReusePatterns(t *testing.T) {
 			for _, pattern := range allReusePatterns(n) {
 				p := tree.policy(t, pattern)
 				uses := map[int]int{}
-				for i, r := range p.rows() {
+				for i, r := range p.formula().rows() {
 					uses[pattern[i]]++
 					require.Equal(t, uses[pattern[i]], r.rho, "rows of one attribute have rho 1, 2, ...: %v", p)
-					require.Equal(t, patternAttribute(pattern[i]), r.attr)
+					require.Equal(t, patternAttribute(pattern[i]).atom(), r.atom)
 				}
 				most := 0
 				for _, n := range uses {
 					most = max(most, n)
 				}
-				require.Equal(t, most, p.tau())
-				n, attacks := checkReuse(t, tree, pattern, func(i int) int { return p.rows()[i].rho })
+				require.Equal(t, most, p.formula().tau())
+				n, attacks := checkReuse(t, tree, pattern, func(i int) int { return p.formula().rows()[i].rho })
 				require.Zero(t, attacks, "%v", p)
 				policies, states = policies+1, states+n
 			}
@@ -255,7 +255,7 @@ func TestForgottenRhoIsFound(t *testing.T) {
 	_, attacks := checkReuse(t, both, pattern, func(int) int { return 1 })
 	assert.Positive(t, attacks)
 	p := both.policy(t, pattern)
-	_, attacks = checkReuse(t, both, pattern, func(i int) int { return p.rows()[i].rho })
+	_, attacks = checkReuse(t, both, pattern, func(i int) int { return p.formula().rows()[i].rho })
 	assert.Zero(t, attacks)
 }
 

@@ -12,14 +12,14 @@ type selected struct {
 	coeff coefficient
 }
 
-// satisfy chooses rows whose attributes are held and weights with sum coeff_i M_i = (1, 0, ..., 0), by ascending row. It
+// satisfy chooses rows whose atoms are held and weights with sum coeff_i M_i = (1, 0, ..., 0), by ascending row. It
 // says false if there are none. It allows rows with rho <= 1 only, then rho <= 2 and so on, and takes the first bound
 // that will do, since each value of rho costs a pairing; under that bound the choice has the fewest leaves. Without "k of" all
-// weights are 1. have is asked once for each attribute. Cost: leaves times tau, and multiplications modulo r for "k of".
-func (p *Policy) satisfy(have func(Attribute) bool) ([]selected, bool) {
-	held := p.held(have)
-	for bound := 1; bound <= p.most; bound++ {
-		if best, ok := p.root.choose(func(leaf int) bool { return held[leaf] && p.uses[leaf] <= bound }); ok {
+// weights are 1. have is asked once for each atom. Cost: leaves times tau, and multiplications modulo r for "k of".
+func (f *formula) satisfy(have func(atom) bool) ([]selected, bool) {
+	held := f.held(have)
+	for bound := 1; bound <= f.most; bound++ {
+		if best, ok := f.root.choose(func(leaf int) bool { return held[leaf] && f.uses[leaf] <= bound }); ok {
 			chosen := best.weigh(nil, nil)
 			slices.SortFunc(chosen, func(a, b selected) int { return cmp.Compare(a.row, b.row) })
 			return chosen, true
@@ -28,13 +28,13 @@ func (p *Policy) satisfy(have func(Attribute) bool) ([]selected, bool) {
 	return nil, false
 }
 
-// held says for each leaf whether its attribute is held.
-func (p *Policy) held(have func(Attribute) bool) []bool {
-	answer, asked := make([]bool, p.names), make([]bool, p.names)
-	leaves := make([]bool, len(p.attrs))
-	for i, id := range p.ids {
+// held says for each leaf whether its atom is held.
+func (f *formula) held(have func(atom) bool) []bool {
+	answer, asked := make([]bool, f.names), make([]bool, f.names)
+	leaves := make([]bool, len(f.atoms))
+	for i, id := range f.ids {
 		if !asked[id] {
-			answer[id], asked[id] = have(p.attrs[i]), true
+			answer[id], asked[id] = have(f.atoms[i]), true
 		}
 		leaves[i] = answer[id]
 	}

@@ -183,7 +183,7 @@ func (k *Key) openHeader(h *header, companion, associated []byte) (payloadKey [k
 	if h.Params != k.in().params.fingerprint {
 		return payloadKey, &DeniedError{Kind: DeniedAuthority}
 	}
-	sel, ok := h.Policy.satisfy(k.has)
+	sel, ok := h.Policy.formula().satisfy(k.has)
 	if !ok {
 		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, k.in().attributes)}
 	}

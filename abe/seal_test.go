@@ -382,7 +382,7 @@ func TestConcurrentUse(t *testing.T) {
 func TestHashCacheForgetsTheOldest(t *testing.T) {
 	c := newHashCache()
 	l := lru[int]{max: 2}
-	u := func(i int) Attribute { return Attribute{Name: "x", Value: fmt.Sprint("v", i)} }
+	u := func(i int) atom { return Attribute{Name: "x", Value: fmt.Sprint("v", i)}.atom() }
 	l.put(u(1), 1)
 	l.put(u(2), 2)
 	_, ok := l.get(u(1))
@@ -474,10 +474,10 @@ func TestHeaderInJSON(t *testing.T) {
 // A header is inspected and refused without the share matrix, which is large for "255 of 256".
 func TestHeadersCostNoMatrix(t *testing.T) {
 	p := parsePolicy(t, "255 of ("+numbered(256)+")")
-	p.matrix = func() ([]row, int) { t.Fatal("the matrix was built"); return nil, 0 }
-	require.Equal(t, 2*pairing.G2Size+256*pairing.G1Size, encSize(p))
+	p.f.matrix = func() ([]row, int) { t.Fatal("the matrix was built"); return nil, 0 }
+	require.Equal(t, 2*pairing.G2Size+256*pairing.G1Size, encSize(p.formula()))
 	require.NotEmpty(t, appendPre(nil, [32]byte{}, p, false))
-	_, ok := p.satisfy(func(Attribute) bool { return true })
+	_, ok := p.formula().satisfy(func(atom) bool { return true })
 	require.True(t, ok)
 	require.False(t, Explain(p, nil).Granted)
 	rapid.Check(t, func(t *rapid.T) {
@@ -487,7 +487,7 @@ func TestHeadersCostNoMatrix(t *testing.T) {
 		}
 		p, err := ParsePolicy(tree.text(drawPattern(t, tree.leaves())))
 		require.NoError(t, err)
-		require.Equal(t, pairing.G2Size*(1+p.tau())+pairing.G1Size*len(p.rows()), encSize(p))
+		require.Equal(t, pairing.G2Size*(1+p.formula().tau())+pairing.G1Size*len(p.formula().rows()), encSize(p.formula()))
 	})
 }
 
@@ -500,7 +500,7 @@ func TestOverhead(t *testing.T) {
 			names[i] = fmt.Sprint("a", max(0, i-c.uses+1))
 		}
 		p := parsePolicy(t, strings.Join(names, " and "))
-		require.Equal(t, c.uses, p.tau())
+		require.Equal(t, c.uses, p.formula().tau())
 		for _, n := range []int{0, 1000, oneSegment, oneSegment + 1} {
 			sealed, err := a.Params().Seal(p, make([]byte, n), nil)
 			require.NoError(t, err)

@@ -36,29 +36,29 @@ type term struct {
 	coeff coefficient
 }
 
-// row is one leaf of the policy: row i of the share matrix M with the attribute pi(i) and the number rho(i) of the use.
+// row is one leaf of the policy: row i of the share matrix M with the atom pi(i) and the number rho(i) of the use.
 // Its share of a secret s is M_i . (s, v_1, ..., v_cols-1) with random v.
 type row struct {
-	attr Attribute
-	rho  int    // from 1; two rows of one attribute never have the same
+	atom atom
+	rho  int    // from 1; two rows of one atom never have the same
 	m    []term // entries by ascending column, none zero
 }
 
 // rows returns the share matrix, one row per leaf in the order of the text. It is computed once and shared: callers do
 // not change it.
-func (p *Policy) rows() []row {
-	rows, _ := p.matrix()
+func (f *formula) rows() []row {
+	rows, _ := f.matrix()
 	return rows
 }
 
 // cols is the number of columns of the share matrix. Column 0 is the secret.
-func (p *Policy) cols() int {
-	_, cols := p.matrix()
+func (f *formula) cols() int {
+	_, cols := f.matrix()
 	return cols
 }
 
 // tau is the largest rho, from 1 to 16.
-func (p *Policy) tau() int { return p.most }
+func (f *formula) tau() int { return f.most }
 
 // share builds the matrix from the root, which gets the row (1, 0, ..., 0).
 //
@@ -70,15 +70,15 @@ func (p *Policy) tau() int { return p.most }
 //
 // A gate adds its own columns and copies v, so entries are 0, 1, -1 or powers of a number up to 256: nesting does not
 // make them grow. They are still reduced modulo r, since 256^255 does not fit a machine word.
-func (p *Policy) share() ([]row, int) {
-	rows, cols := make([]row, len(p.attrs)), 1
+func (f *formula) share() ([]row, int) {
+	rows, cols := make([]row, len(f.atoms)), 1
 	one, minus := coefficientOne(), newCoefficient(big.NewInt(-1))
 	var build func(n *node, v []term)
 	build = func(n *node, v []term) {
 		first := cols // the columns of this gate follow all columns in v, so that rows stay sorted
 		switch {
 		case n.isLeaf():
-			rows[n.leaf] = row{attr: p.attrs[n.leaf], rho: p.uses[n.leaf], m: v}
+			rows[n.leaf] = row{atom: f.atoms[n.leaf], rho: f.uses[n.leaf], m: v}
 		case n.isOr():
 			for _, kid := range n.kids {
 				build(kid, v)
@@ -110,7 +110,7 @@ func (p *Policy) share() ([]row, int) {
 			}
 		}
 	}
-	build(p.root, []term{{0, one}})
+	build(f.root, []term{{0, one}})
 	return rows, cols
 }
 

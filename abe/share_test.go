@@ -62,7 +62,7 @@ func TestRandomTrees(t *testing.T) {
 			if rapid.Bool().Draw(rt, "many") {
 				set |= uint(rapid.Uint64().Draw(rt, "more"))
 			}
-			owned := vectorSpace{dim: p.cols()}
+			owned := vectorSpace{dim: p.formula().cols()}
 			for i, v := range dense {
 				if set>>pattern[i]&1 == 1 {
 					owned = owned.with(v)
@@ -70,10 +70,10 @@ func TestRandomTrees(t *testing.T) {
 			}
 			holds := tree.holds(pattern, set)
 			require.Equal(rt, holds, owned.hasSecret(), "%v", p)
-			full := attackerSpan(p, pattern, set, func(i int) int { return p.rows()[i].rho })
+			full := attackerSpan(p, pattern, set, func(i int) int { return p.formula().rows()[i].rho })
 			require.Equal(rt, holds, full.hasSecret(), "%v with %b: the attacker's system", p, set)
 			states++
-			sel, ok := p.satisfy(haveSet(set))
+			sel, ok := p.formula().satisfy(haveSet(set))
 			require.Equal(rt, holds, ok, "%v", p)
 			if ok {
 				require.True(rt, reconstructs(dense, sel), "%v: %v", p, sel)
@@ -92,12 +92,12 @@ func TestRandomTrees(t *testing.T) {
 func TestUnitsWithoutThresholds(t *testing.T) {
 	p, err := ParsePolicy(`(a or (b and c and k)) and (d or (e and f and (g or h)))`)
 	require.NoError(t, err)
-	for _, r := range p.rows() {
+	for _, r := range p.formula().rows() {
 		for _, m := range r.m {
 			assert.NotZero(t, m.coeff.unit)
 		}
 	}
-	sel, ok := p.satisfy(func(a Attribute) bool { return a.Name != "a" && a.Name != "d" })
+	sel, ok := p.formula().satisfy(func(a atom) bool { return a.name() != "a" && a.name() != "d" })
 	require.True(t, ok)
 	for _, s := range sel {
 		assert.Equal(t, int8(1), s.coeff.unit)
@@ -109,10 +109,10 @@ func TestUnitsWithoutThresholds(t *testing.T) {
 func TestMatrixLayout(t *testing.T) {
 	p, err := ParsePolicy(`x and 2 of (a, b, c) and (y or z)`)
 	require.NoError(t, err)
-	assert.Equal(t, 4, p.cols())
+	assert.Equal(t, 4, p.formula().cols())
 	var got []string
-	for _, r := range p.rows() {
-		s := r.attr.Name
+	for _, r := range p.formula().rows() {
+		s := r.atom.name()
 		for _, m := range r.m {
 			v := new(big.Int).SetBytes(m.coeff.be[:])
 			if m.coeff.unit == -1 {
@@ -138,14 +138,14 @@ func TestRowsAreCanonical(t *testing.T) {
 	require.NoError(t, err)
 	one := append(make([]byte, 31), 1)
 	minus := new(big.Int).Sub(groupOrder, big.NewInt(1)).Bytes()
-	for _, r := range p.rows() {
+	for _, r := range p.formula().rows() {
 		for i, m := range r.m {
 			v := new(big.Int).SetBytes(m.coeff.be[:])
 			assert.Equal(t, 1, v.Sign())
 			assert.Negative(t, v.Cmp(groupOrder))
 			assert.Equal(t, bytes.Equal(m.coeff.be[:], one), m.coeff.unit == 1)
 			assert.Equal(t, bytes.Equal(m.coeff.be[:], minus), m.coeff.unit == -1)
-			assert.Less(t, m.col, p.cols())
+			assert.Less(t, m.col, p.formula().cols())
 			if i > 0 {
 				assert.Less(t, r.m[i-1].col, m.col)
 			}
@@ -166,19 +166,19 @@ func numbered(n int) string {
 func TestLargestThreshold(t *testing.T) {
 	p, err := ParsePolicy("128 of (" + numbered(256) + ")")
 	require.NoError(t, err)
-	require.Equal(t, 128, p.cols())
+	require.Equal(t, 128, p.formula().cols())
 	dense := denseRows(p, 0)
 	held := map[string]bool{}
 	for i := range 128 {
 		held[fmt.Sprintf("a%d", i*2+1)] = true
 	}
-	sel, ok := p.satisfy(func(a Attribute) bool { return held[a.Name] })
+	sel, ok := p.formula().satisfy(func(a atom) bool { return held[a.name()] })
 	require.True(t, ok)
 	assert.Len(t, sel, 128)
 	assert.True(t, reconstructs(dense, sel))
 	assert.False(t, reconstructs(dense, sel[:127]))
 	delete(held, "a255")
-	_, ok = p.satisfy(func(a Attribute) bool { return held[a.Name] })
+	_, ok = p.formula().satisfy(func(a atom) bool { return held[a.name()] })
 	assert.False(t, ok)
 }
 
@@ -199,9 +199,9 @@ func TestSatisfyPrefersFewUses(t *testing.T) {
 		p, err := ParsePolicy(c.policy)
 		require.NoError(t, err)
 		asked := map[string]int{}
-		sel, ok := p.satisfy(func(a Attribute) bool {
-			asked[a.Name]++
-			return slices.Contains(strings.Fields(c.held), a.Name)
+		sel, ok := p.formula().satisfy(func(a atom) bool {
+			asked[a.name()]++
+			return slices.Contains(strings.Fields(c.held), a.name())
 		})
 		require.True(t, ok)
 		var rows []int
@@ -224,11 +224,14 @@ func TestDeepThresholds(t *testing.T) {
 	p, err := ParsePolicy(text)
 	require.NoError(t, err)
 	dense := denseRows(p, 0)
-	sel, ok := p.satisfy(func(a Attribute) bool { return a.Name[0] != 'z' })
+	sel, ok := p.formula().satisfy(func(a atom) bool { return a.name()[0] != 'z' })
 	require.True(t, ok)
 	assert.Len(t, sel, maxDepth+1)
 	assert.True(t, reconstructs(dense, sel))
 	outermost := fmt.Sprintf("y%d", maxDepth)
-	_, ok = p.satisfy(func(a Attribute) bool { return a.Name[0] != 'z' && a.Name != outermost })
+	_, ok = p.formula().satisfy(func(a atom) bool { return a.name()[0] != 'z' && a.name() != outermost })
 	assert.False(t, ok)
 }
+
+// name is the name of an atom that is a flag.
+func (a atom) name() string { return string(a[6:]) }

@@ -115,9 +115,9 @@ func TestSoundnessLarge(t *testing.T) {
 	smallest = 1000
 	for _, s := range samples {
 		p := s.tree.policy(t, s.pattern)
-		n := len(p.rows())
-		smallest, largest, most = min(smallest, n), max(largest, n), max(most, p.tau())
-		if p.tau() == maxUses {
+		n := len(p.formula().rows())
+		smallest, largest, most = min(smallest, n), max(largest, n), max(most, p.formula().tau())
+		if p.formula().tau() == maxUses {
 			atLimit++
 		}
 	}

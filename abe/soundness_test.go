@@ -39,7 +39,7 @@ type weightedElement struct {
 func (c combination) evaluate(t testing.TB, p *Policy, enc []byte, sk2 pairing.G1, sk3 pairing.G2) pairing.GT {
 	ct1, err := pairing.NewG2(enc[:pairing.G2Size])
 	require.NoError(t, err)
-	ct2, ct3 := enc[pairing.G2Size:], enc[pairing.G2Size*(1+p.tau()):]
+	ct2, ct3 := enc[pairing.G2Size:], enc[pairing.G2Size*(1+p.formula().tau()):]
 	sum := pairing.G1Identity()
 	for i, b := range c.rows {
 		if b.IsZero() {
@@ -65,21 +65,21 @@ func (c combination) evaluate(t testing.TB, p *Policy, enc []byte, sk2 pairing.G
 // attack solves the system of everything that a key for the owned attributes can cancel: weights b with sum b_i M_i = e_0
 // and, for each attribute that is not owned and each j, sum of b_i over the rows with that attribute and rho(i) = j equal
 // to zero. Free unknowns are drawn. ok is false if there is no solution.
-func attack(rng *rand.Rand, p *Policy, owned func(Attribute) bool) (b []*big.Int, ok bool) {
-	rows := p.rows()
+func attack(rng *rand.Rand, p *Policy, owned func(atom) bool) (b []*big.Int, ok bool) {
+	rows := p.formula().rows()
 	type cancelled struct {
-		u Attribute
+		u atom
 		j int
 	}
 	index := map[cancelled]int{}
 	for _, r := range rows {
-		if c := (cancelled{r.attr, r.rho}); !owned(r.attr) {
+		if c := (cancelled{r.atom, r.rho}); !owned(r.atom) {
 			if _, known := index[c]; !known {
-				index[c] = p.cols() + len(index)
+				index[c] = p.formula().cols() + len(index)
 			}
 		}
 	}
-	equations := make([][]*big.Int, p.cols()+len(index))
+	equations := make([][]*big.Int, p.formula().cols()+len(index))
 	for e := range equations {
 		equations[e] = make([]*big.Int, len(rows)+1)
 		for i := range equations[e] {
@@ -91,7 +91,7 @@ func attack(rng *rand.Rand, p *Policy, owned func(Attribute) bool) (b []*big.Int
 		for _, term := range r.m {
 			equations[term.col][i].SetBytes(term.coeff.be[:])
 		}
-		if e, hidden := index[cancelled{r.attr, r.rho}]; hidden {
+		if e, hidden := index[cancelled{r.atom, r.rho}]; hidden {
 			equations[e][i].SetInt64(1)
 		}
 	}
@@ -161,15 +161,15 @@ func publicScalar(x *big.Int) pairing.Scalar { return newCoefficient(x).scalar()
 
 // withRows is the combination for row weights b: what belongs to owned attributes is cancelled; substitute says what stands for a
 // component that the key does not have.
-func withRows(p *Policy, b []pairing.Scalar, k *Key, substitute func(Attribute) (pairing.G1, bool)) combination {
+func withRows(p *Policy, b []pairing.Scalar, k *Key, substitute func(atom) (pairing.G1, bool)) combination {
 	c := combination{rows: b, pairs: map[use][]weightedElement{}}
-	for i, r := range p.rows() {
+	for i, r := range p.formula().rows() {
 		if b[i].IsZero() {
 			continue
 		}
-		sk1, ok := k.in().sk1[r.attr]
+		sk1, ok := k.in().sk1[r.atom]
 		if !ok {
-			sk1, ok = substitute(r.attr)
+			sk1, ok = substitute(r.atom)
 		}
 		if ok {
 			c.pairs[use{r.rho}] = append(c.pairs[use{r.rho}], weightedElement{sk1, b[i]})
@@ -178,7 +178,7 @@ func withRows(p *Policy, b []pairing.Scalar, k *Key, substitute func(Attribute) 
 	return c
 }
 
-func nothing(Attribute) (pairing.G1, bool) { return pairing.G1{}, false }
+func nothing(atom) (pairing.G1, bool) { return pairing.G1{}, false }
 
 // sampler caches what the tests open with.
 type sampler struct {
@@ -219,18 +219,18 @@ func (s *sampler) challenge(t testing.TB, policy *Policy) *challenge {
 	core, K := p.encapsulateSigma(policy, nil, sigma)
 	sealed, err := sealRecord(core, K, "", nil, nil)
 	require.NoError(t, err)
-	h := &header{pre: core[:len(core)-keySize-encSize(policy)], core: core, enc: core[len(core)-encSize(policy):]}
+	h := &header{pre: core[:len(core)-keySize-encSize(policy.formula())], core: core, enc: core[len(core)-encSize(policy.formula()):]}
 	h.Policy = policy
 	h.c0 = core[len(h.pre):][:keySize]
 	h.wrapped, h.commit = sealed[len(core)+4:][:wrappedSize], sealed[len(core)+4+wrappedSize:][:keySize]
-	_, s1 := p.encrypt(policy, coins{xof(labelCoins, sigma[:], h.pre)})
+	_, s1 := p.encrypt(policy.formula(), coins{xof(labelCoins, sigma[:], h.pre)})
 	return &challenge{policy, h, K, p.y.Exp(s1)}
 }
 
 // check compares everything for one set. It returns whether the attributes were enough by the attacker's linear algebra.
 func (s *sampler) check(t testing.TB, rng *rand.Rand, ch *challenge, k *Key, holds bool) {
 	p := ch.policy
-	sel, ok := p.satisfy(k.has)
+	sel, ok := p.formula().satisfy(k.has)
 	require.Equal(t, holds, ok, "%v with %v: evaluator against satisfy", p, k.in().attributes)
 
 	b, solvable := attack(rng, p, k.has)
@@ -254,21 +254,21 @@ func (s *sampler) check(t testing.TB, rng *rand.Rand, ch *challenge, k *Key, hol
 	}
 	// The best that is left: rows as if one more attribute were owned, or all, with the missing components left out, or
 	// other components of the key in their place.
-	best, _ := p.satisfy(func(Attribute) bool { return true })
-	for _, r := range p.rows() {
-		if one, ok := p.satisfy(func(u Attribute) bool { return k.has(u) || u == r.attr }); ok {
+	best, _ := p.formula().satisfy(func(atom) bool { return true })
+	for _, r := range p.formula().rows() {
+		if one, ok := p.formula().satisfy(func(u atom) bool { return k.has(u) || u == r.atom }); ok {
 			best = one
 			break
 		}
 	}
-	weights := make([]pairing.Scalar, len(p.rows()))
+	weights := make([]pairing.Scalar, len(p.formula().rows()))
 	for _, c := range best {
 		weights[c.row] = c.coeff.scalar()
 	}
 	require.False(t, withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in().sk2, k.in().sk3).Equal(ch.d), "%v with %v opened", p, k.in().attributes)
 	other := k.in().sk2
 	if n := len(k.in().attributes); n > 0 {
-		other = k.in().sk1[k.in().attributes[rng.IntN(n)]]
+		other = k.in().sk1[k.in().attributes[rng.IntN(n)].atom()]
 	}
 	forged := relabelled(k, p, other)
 	_, err := forged.decapsulate(ch.h, nil, best)
@@ -278,9 +278,9 @@ func (s *sampler) check(t testing.TB, rng *rand.Rand, ch *challenge, k *Key, hol
 // relabelled is k with other for every attribute of the policy that it lacks.
 func relabelled(k *Key, p *Policy, other pairing.G1) *Key {
 	parts := *k.in()
-	parts.sk1 = map[Attribute]pairing.G1{}
-	for _, r := range p.rows() {
-		parts.sk1[r.attr] = other
+	parts.sk1 = map[atom]pairing.G1{}
+	for _, r := range p.formula().rows() {
+		parts.sk1[r.atom] = other
 	}
 	for u, sk1 := range k.in().sk1 {
 		parts.sk1[u] = sk1

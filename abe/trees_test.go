@@ -155,12 +155,12 @@ func (t *tree) holds(pattern []int, set uint) bool {
 }
 
 // haveSet is the question that satisfy asks, for a set of patternAttributes.
-func haveSet(set uint) func(Attribute) bool {
-	held := map[Attribute]bool{}
+func haveSet(set uint) func(atom) bool {
+	held := map[atom]bool{}
 	for i := range 64 {
-		held[patternAttribute(i)] = set>>i&1 == 1
+		held[patternAttribute(i).atom()] = set>>i&1 == 1
 	}
-	return func(a Attribute) bool { return held[a] }
+	return func(a atom) bool { return held[a] }
 }
 
 // The numbers of trees with and and or only are 1, 2, 4, 10, ... (OEIS A000084, series-parallel networks). Those with all

@@ -151,7 +151,7 @@ func (v vector) checkOpen(t *testing.T, bin func(string) []byte) {
 // pastTheGate computes what an attacker takes for d, by the pairings.
 func (v vector) pastTheGate(t *testing.T, k *Key, h *header) (attempts []pairing.GT) {
 	if len(v.Weights) > 0 {
-		require.Len(t, v.Weights, len(h.Policy.rows()))
+		require.Len(t, v.Weights, len(h.Policy.formula().rows()))
 		weights := make([]pairing.Scalar, len(v.Weights))
 		for i, w := range v.Weights {
 			n, ok := new(big.Int).SetString("0"+w, 16)
@@ -189,9 +189,9 @@ func TestPastTheGateIsNotBlind(t *testing.T) {
 		require.NoError(t, err)
 		h, err := decodeHeader(sealed)
 		require.NoError(t, err)
-		sel, ok := h.Policy.satisfy(k.has)
+		sel, ok := h.Policy.formula().satisfy(k.has)
 		require.True(t, ok)
-		v := vector{Weights: make([]string, len(h.Policy.rows()))}
+		v := vector{Weights: make([]string, len(h.Policy.formula().rows()))}
 		for _, c := range sel {
 			v.Weights[c.row] = hex.EncodeToString(c.coeff.be[:])
 		}
@@ -203,7 +203,7 @@ func TestPastTheGateIsNotBlind(t *testing.T) {
 
 		r := pairing.RandomScalar()
 		hb := a.Params().hb().Mul(r)
-		collision := keyOf(&keyParts{params: a.Params(), sk1: map[Attribute]pairing.G1{{Name: "x"}: hb}, sk2: pairing.G1Generator().Mul(a.in().alpha).Add(hb)})
+		collision := keyOf(&keyParts{params: a.Params(), sk1: map[atom]pairing.G1{Attribute{Name: "x"}.atom(): hb}, sk2: pairing.G1Generator().Mul(a.in().alpha).Add(hb)})
 		attempts = vector{Quotient: true}.pastTheGate(t, collision, h)
 		require.Len(t, attempts, 1)
 		require.True(t, opensWith(collision, h, opts, attempts[0]), policy)
@@ -370,11 +370,11 @@ func writeMissing(t *testing.T, dir string) {
 // of a cancel each other.
 func tauWeights(t *testing.T) (weights []string) {
 	p := parsePolicy(t, "(a or b) and (a or c)")
-	rows := slices.Clone(p.rows())
+	rows := slices.Clone(p.formula().rows())
 	for i := range rows {
 		rows[i].rho = 1
 	}
-	b, ok := attack(rand.New(rand.NewPCG(3, 3)), mutant(p, rows, p.cols(), 1), func(u Attribute) bool { return u.Name == "b" })
+	b, ok := attack(rand.New(rand.NewPCG(3, 3)), mutant(p, rows, p.formula().cols(), 1), func(u atom) bool { return u.name() == "b" })
 	require.True(t, ok)
 	for _, w := range b {
 		weights = append(weights, w.Text(16))

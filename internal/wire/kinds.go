@@ -13,6 +13,15 @@ const (
 	KindABEKey       Kind = 0x0103 // abe: a user's key
 	KindABEObject    Kind = 0x0104 // abe: sealed object, header and payload
 
+	KindABETransformKey Kind = 0x0105 // abe: a gateway's transform key
+	KindABEMediatedKey  Kind = 0x0106 // abe: a user's key behind a gateway
+	KindABETransformed  Kind = 0x0107 // abe: what a gateway makes of a header
+	KindABEIssuerSet    Kind = 0x0108 // abe: public keys of t-of-n issuers
+	KindABEIssuer       Kind = 0x0109 // abe: secret of one issuer
+	KindABERequest      Kind = 0x010a // abe: request for a key
+	KindABEApproval     Kind = 0x010b // abe: an issuer's approval of a request
+	KindABEPartialKey   Kind = 0x010c // abe: partial key of one issuer
+
 	KindSSEPage     Kind = 0x0201 // sse: segment file header
 	KindSSEManifest Kind = 0x0202 // sse: sealed manifest of a partition
 	KindSSESchema   Kind = 0x0203 // sse: schema
@@ -42,6 +51,8 @@ const (
 
 var kindNames = map[Kind]string{
 	KindABEParams: "abe public parameters", KindABEAuthority: "abe authority secret", KindABEKey: "abe key", KindABEObject: "abe sealed object",
+	KindABETransformKey: "abe transform key", KindABEMediatedKey: "abe mediated key", KindABETransformed: "abe transformed header",
+	KindABEIssuerSet: "abe issuer set", KindABEIssuer: "abe issuer secret", KindABERequest: "abe key request", KindABEApproval: "abe approval", KindABEPartialKey: "abe partial key",
 	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema", KindSSEHead: "sse head", KindSSEStore: "sse store folder",
 	KindHEKey: "he secret key", KindHEColumn: "he column", KindHEAnswer: "he answer",
 	KindDPLedger: "dp budget ledger", KindDPRelease: "dp release",

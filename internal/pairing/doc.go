@@ -8,6 +8,7 @@
 // the identity. Scalars are made by wide reduction or decoded canonically, are never zero where they come from outside, and
 // never pass through math/big.
 //
-// The arithmetic is circl's, in pure Go. Nothing in this package's interface names circl, so that a second back end (blst)
-// can stand in a file of its own; both must give the bytes of testdata/vectors. README.md says what is constant-time.
+// The arithmetic is blst's where cgo is on, and circl's, in pure Go, where it is off or the build tag purego is set; Backend says
+// which. Files named after a library hold what differs. Both give the bytes of testdata/vectors. README.md says what is
+// constant-time and who reviewed it.
 package pairing

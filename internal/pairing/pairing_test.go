@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math/big"
-	"reflect"
 	"testing"
 
 	"github.com/cloudflare/circl/ecc/bls12381"
+	"github.com/cloudflare/circl/ecc/bls12381/ff"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
+
+const modulusHex = "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab"
 
 const orderHex = "73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001"
 
@@ -106,9 +108,20 @@ func TestHashToG1RFC9380(t *testing.T) {
 			"0b9c15f3fe6e5cf4211f346271d7b01c8f3b28be689c8429c85b67af215533311f0b8dfaaa154fa6b88176c229f2885d"},
 	} {
 		p := HashToG1([]byte(msg), dst)
-		require.Equal(t, xy[0]+xy[1], hex.EncodeToString(p.p.Bytes()), msg)
+		require.Equal(t, compressed(t, xy[0], xy[1]), p.Bytes(), msg)
 		require.False(t, p.Equal(HashToG1([]byte(msg), dst+"x")))
 	}
+}
+
+// compressed is the encoding of a point with these coordinates: x, and whether y is the larger one of y and p - y.
+func compressed(t testing.TB, x, y string) [G1Size]byte {
+	p := new(big.Int).SetBytes(unhex(t, modulusHex))
+	out := [G1Size]byte(unhex(t, x))
+	out[0] |= 0x80
+	if n := new(big.Int).SetBytes(unhex(t, y)); new(big.Int).Lsh(n, 1).Cmp(p) > 0 {
+		out[0] |= 0x20
+	}
+	return out
 }
 
 func TestGroupLaws(t *testing.T) {
@@ -158,41 +171,6 @@ func TestPairProductCorners(t *testing.T) {
 	require.True(t, PairProduct(Pair{P: g1, Q: g2, Inverse: true}).Equal(e.Inv()))
 }
 
-// pick reads its operands as 64-bit words: that is right only for types without pointers and padding.
-func TestTableElementsArePlainWords(t *testing.T) {
-	var plain func(reflect.Type) bool
-	plain = func(ty reflect.Type) bool {
-		switch ty.Kind() {
-		case reflect.Uint64:
-			return true
-		case reflect.Array:
-			return plain(ty.Elem())
-		case reflect.Struct:
-			var sum uintptr
-			for i := range ty.NumField() {
-				if !plain(ty.Field(i).Type) {
-					return false
-				}
-				sum += ty.Field(i).Type.Size()
-			}
-			return sum == ty.Size()
-		}
-		return false
-	}
-	require.True(t, plain(reflect.TypeFor[bls12381.G1]()))
-	require.True(t, plain(reflect.TypeFor[bls12381.G2]()))
-	require.True(t, plain(reflect.TypeFor[bls12381.Gt]()))
-}
-
-func TestPickReturnsEveryEntry(t *testing.T) {
-	table := NewG1Table(G1Generator())
-	for i := range int64(16) {
-		out := *bls12381.G1Generator() // stale contents must go
-		pick(&out, &table.t[0], byte(i))
-		require.True(t, G1{out}.Equal(G1Generator().Mul(ScalarFromInt64(i))))
-	}
-}
-
 // The point (0, 2) has order 3: the cofactor of G1 is divisible by 3.
 func orderThree() []byte { b := make([]byte, G1Size); b[0] = 0x80; return b }
 
@@ -212,7 +190,7 @@ func TestDecodersRefuse(t *testing.T) {
 	gt := e.Bytes()
 	one := GTIdentity().Bytes()
 	with := func(b []byte, f func(b []byte)) []byte { b = bytes.Clone(b); f(b); return b }
-	p := unhex(t, "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab")
+	p := unhex(t, modulusHex)
 	xp1 := with(p, func(b []byte) { b[0] |= 0x80 })
 	inf1, inf2 := make([]byte, G1Size), make([]byte, G2Size)
 	inf1[0], inf2[0] = 0xc0, 0xc0
@@ -259,6 +237,39 @@ func TestDecodersRefuse(t *testing.T) {
 	}
 }
 
+// cyclotomic returns the encoding of an element whose order divides p^4 - p^2 + 1 and is not r.
+func cyclotomic(t testing.TB) []byte {
+	var f ff.Fp12
+	f[0].SetOne()
+	f[1].SetOne()
+	var g ff.Cyclo6
+	ff.EasyExponentiation(&g, &f) // f^((p^6-1)(p^2+1))
+	b, err := (ff.Fp12)(g).MarshalBinary()
+	require.NoError(t, err)
+	return b
+}
+
+func TestNewGTRefusesTheCyclotomicSubgroup(t *testing.T) {
+	_, err := NewGT(cyclotomic(t))
+	require.ErrorIs(t, err, ErrTarget)
+}
+
+func TestNewG1RefusesTorsion(t *testing.T) {
+	g1 := G1Generator().Bytes()
+	for _, x := range torsion {
+		for _, s := range []string{x.point, x.shiftsG1} {
+			b := unhex(t, s)
+			_, err := NewG1(b)
+			require.ErrorIs(t, err, ErrPoint, x.order)
+			_, err = NewG1s(append(bytes.Clone(g1[:]), b...))
+			require.ErrorIs(t, err, ErrPoint, x.order)
+			b[0] ^= 0x20 // the negative
+			_, err = NewG1(b)
+			require.ErrorIs(t, err, ErrPoint, x.order)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	g1, g2, k := G1Generator().Bytes(), G2Generator().Bytes(), ScalarFromInt64(5).Bytes()
 	gt := PairProduct(Pair{P: G1Generator(), Q: G2Generator()}).Bytes()
@@ -286,39 +297,4 @@ func FuzzDecode(f *testing.F) {
 			require.Equal(t, b, out[:])
 		}
 	})
-}
-
-func BenchmarkG1Table(b *testing.B) {
-	t, k := NewG1Table(G1Generator()), RandomScalar()
-	for b.Loop() {
-		t.Mul(k)
-	}
-}
-
-func BenchmarkG2Table(b *testing.B) {
-	t, k := NewG2Table(G2Generator()), RandomScalar()
-	for b.Loop() {
-		t.Mul(k)
-	}
-}
-
-func BenchmarkGTTable(b *testing.B) {
-	t, k := NewGTTable(PairProduct(Pair{P: G1Generator(), Q: G2Generator()})), RandomScalar()
-	for b.Loop() {
-		t.Exp(k)
-	}
-}
-
-func BenchmarkG1Mul(b *testing.B) {
-	k := RandomScalar()
-	for b.Loop() {
-		G1Generator().Mul(k)
-	}
-}
-
-func BenchmarkPairProduct3(b *testing.B) {
-	f := Pair{P: G1Generator(), Q: G2Generator()}
-	for b.Loop() {
-		PairProduct(f, f, f)
-	}
 }

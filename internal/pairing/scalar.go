@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"github.com/cloudflare/circl/ecc/bls12381"
 )
@@ -86,6 +87,13 @@ func (x Scalar) Bytes() (out [ScalarSize]byte) {
 	return out
 }
 
+// littleEndian is Bytes backwards.
+func (x Scalar) littleEndian() [ScalarSize]byte {
+	b := x.Bytes()
+	slices.Reverse(b[:])
+	return b
+}
+
 // Add returns x + y.
 func (x Scalar) Add(y Scalar) (z Scalar) { z.s.Add(&x.s, &y.s); return z }
 
@@ -97,6 +105,9 @@ func (x Scalar) Mul(y Scalar) (z Scalar) { z.s.Mul(&x.s, &y.s); return z }
 
 // Neg returns -x.
 func (x Scalar) Neg() Scalar { x.s.Neg(); return x }
+
+// inverse returns 1/x, and 0 for 0.
+func (x Scalar) inverse() (z Scalar) { z.s.Inv(&x.s); return z }
 
 // IsZero says whether x is 0.
 func (x Scalar) IsZero() bool { return x.s.IsZero() == 1 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,11 +17,11 @@ import (
 // Every back end reproduces the files in testdata/vectors/v1. They are never changed, only added to.
 var writeVectors = flag.Bool("write-vectors", false, "write the vector files that do not exist")
 
-const vectorFiles = 38
+const vectorFiles = 50
 
 // vector is one case: In and Out are hexadecimal, Out is empty if the input is refused.
 type vector struct {
-	What    string // g1, g2, gt, scalar: decode; reduce, hash, mul-g1, mul-g2, exp, pair: compute
+	What    string // g1, g2, gt, scalar: decode; reduce, hash, mul-g1, mul-g2, lincomb, exp, pair: compute
 	Comment string
 	Outcome string // "success" or "format failure"
 	In      []string
@@ -69,6 +70,16 @@ func (v vector) compute(t *testing.T) (out []byte, err error) {
 		require.NoError(t, err)
 		require.Equal(t, bytesOfGT(x.Exp(scalar(1))), bytesOfGT(NewGTTable(x).Exp(scalar(1))))
 		return bytesOfGT(x.Exp(scalar(1))), nil
+	case "lincomb": // points and weights by turns
+		var points []G1
+		var weights []Weight
+		sum := G1Identity()
+		for i := 0; i < len(in); i += 2 {
+			points, weights = append(points, g1(i)), append(weights, Weight(in[i+1]))
+			sum = sum.Add(g1(i).Mul(weights[i/2].Scalar()))
+		}
+		require.True(t, sum.Equal(G1LinComb(points, weights)))
+		return bytesOfG1(G1LinComb(points, weights)), nil
 	case "pair":
 		return bytesOfGT(PairProduct(Pair{P: g1(0), Q: g2(1)})), nil
 	}
@@ -129,7 +140,7 @@ func writeMissing(t *testing.T, dir string) {
 	one := GTIdentity().Bytes()
 	order := order(t).Bytes()
 	changed := func(b []byte, at int, to ...byte) []byte { b = bytes.Clone(b); copy(b[at:], to); return b }
-	modulus := unhex(t, "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab")
+	modulus := unhex(t, modulusHex)
 	k := [WideSize]byte(bytes.Repeat([]byte{0xa5}, WideSize))
 	scalar := ReduceWide(&k).Bytes()
 	for _, g := range []struct {
@@ -165,5 +176,12 @@ func writeMissing(t *testing.T, dir string) {
 	add("mul-g2", "mul-g2", "k g2", g2[:], scalar[:])
 	add("exp", "exp", "e(g1, g2)^k", e[:], scalar[:])
 	kg1 := G1Generator().Mul(ReduceWide(&k)).Bytes()
+	for _, x := range torsion {
+		add(fmt.Sprintf("g1-order-%d", x.order), "g1", "a point of the order in the name, which divides the cofactor", unhex(t, x.point))
+		add(fmt.Sprintf("g1-shifted-by-order-%d", x.order), "g1", "g1 and a point of the order in the name", unhex(t, x.shiftsG1))
+	}
+	add("gt-cyclotomic", "gt", "in the cyclotomic subgroup, not of order r", cyclotomic(t))
+	w1, w2 := Weight(bytes.Repeat([]byte{0xff}, 16)), Weight(bytes.Repeat([]byte{0x5a}, 16))
+	add("lincomb", "lincomb", "w1 g1 + w2 k g1", g1[:], w1[:], kg1[:], w2[:])
 	add("pair", "pair", "e(k g1, g2)", kg1[:], g2[:])
 }

@@ -1,0 +1,24 @@
+//go:build cgo && !purego
+
+package pairing
+
+import blst "github.com/supranational/blst/bindings/go"
+
+// fewPoints is how many points the binding needs to use buckets; below it makes a full multiplication for each point, which is
+// slower. Infinities with the weight zero fill up.
+const fewPoints = 32
+
+func linComb(points []G1, weights []Weight) pointG1 {
+	affine := affineG1s(points)
+	littleEndian := make([]byte, 0, max(len(points), fewPoints)*len(Weight{}))
+	for _, w := range weights {
+		for i := len(w) - 1; i >= 0; i-- {
+			littleEndian = append(littleEndian, w[i])
+		}
+	}
+	for len(affine) < fewPoints {
+		affine = append(affine, blst.P1Affine{})
+	}
+	littleEndian = littleEndian[:cap(littleEndian)]
+	return *affine.Mult(littleEndian, 8*len(Weight{}))
+}

@@ -1,6 +1,7 @@
 package abe
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/rand"
 	"encoding/binary"
@@ -53,22 +54,20 @@ func (x block) inverse() block {
 // ciphertext of which the last is chosen so that both tags are the same, one linear equation (Dodis, Grubbs, Ristenpart and
 // Woodage, "Fast Message Franking", Crypto 2018).
 func twoFaced(t *testing.T, payloadKey [keySize]byte, first, second []byte) []byte {
-	head := make([]byte, payloadHead)
-	rand.Read(head)
-	head[0] = payloadHead
+	head := newHead()
 	c := make([]byte, 48)
 	rand.Read(c[:32])
 	length := block{0, 48 * 8}
 	var h, rest [2]block
 	for i, associated := range [][]byte{first, second} {
-		key, nonce, err := segmentKey(payloadKey, head, associated)
+		key, err := segmentKey(payloadKey, head, associated)
 		require.NoError(t, err)
 		cipher, err := aes.NewCipher(key)
 		require.NoError(t, err)
 		b := make([]byte, 16)
 		cipher.Encrypt(b, b)
 		h[i] = blockOf(b)
-		cipher.Encrypt(b, append(nonce, 0, 0, 0, 1))
+		cipher.Encrypt(b, append(bytes.Clone(head[noncePosition:]), 0, 0, 0, 0, 1, 0, 0, 0, 1)) // nonce of a first and last segment, first block
 		// tag = c1 h^4 + c2 h^3 + c3 h^2 + length h + mask
 		y := blockOf(c).mul(h[i]).add(blockOf(c[16:])).mul(h[i]).mul(h[i]).mul(h[i])
 		rest[i] = y.add(length.mul(h[i])).add(blockOf(b))

@@ -45,7 +45,7 @@ func TestEverySealIsFresh(t *testing.T) {
 	k := issue(t, a, "a")
 	policy := parsePolicy(t, "a or b")
 	opts := &Options{AssociatedData: []byte("ad"), Companion: bytes.Repeat([]byte{4}, 32)}
-	large := bytes.Repeat([]byte{5}, oneSegment+1) // Tink writes this one
+	large := bytes.Repeat([]byte{5}, oneSegment+1) // two segments
 	for name, seal := range map[string]func() []byte{
 		"Seal": func() []byte {
 			sealed, err := a.Params().Seal(policy, []byte("x"), opts)

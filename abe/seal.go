@@ -137,7 +137,7 @@ func (p *Params) SealMany(policy *Policy, records []Record, companion []byte) ([
 }
 
 func sealRecord(core []byte, K [keySize]byte, id string, plaintext, associated []byte) ([]byte, error) {
-	b, payloadKey := makeHeader(core, K, id, associated, payloadHead+len(plaintext)+tagSize)
+	b, payloadKey := makeHeader(core, K, id, associated, payloadSize(len(plaintext)))
 	return appendPayload(b, payloadKey, plaintext, associated)
 }
 

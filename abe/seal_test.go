@@ -107,32 +107,6 @@ func TestSizesAndStreamsAgree(t *testing.T) {
 	}
 }
 
-// The payload of one segment is written and read here: it must be Tink's format, both ways.
-func TestOneSegmentIsTinksFormat(t *testing.T) {
-	key, associated := [keySize]byte{1, 2, 3}, []byte("ad")
-	for _, n := range []int{0, 1, 1000, oneSegment} {
-		plaintext := bytes.Repeat([]byte{5}, n)
-		ours, err := appendPayload(nil, key, plaintext, associated)
-		require.NoError(t, err)
-		r, err := tink(key).NewDecryptingReader(bytes.NewReader(ours), associated)
-		require.NoError(t, err)
-		got, err := io.ReadAll(r)
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(plaintext, got))
-
-		var theirs bytes.Buffer
-		w, err := tink(key).NewEncryptingWriter(&theirs, associated)
-		require.NoError(t, err)
-		_, err = w.Write(plaintext)
-		require.NoError(t, err)
-		require.NoError(t, w.Close())
-		require.Equal(t, len(ours), theirs.Len())
-		got, err = openPayload(theirs.Bytes(), key, associated)
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(plaintext, got))
-	}
-}
-
 func TestFriendlyChecks(t *testing.T) {
 	a, other := generate(t), generate(t)
 	k := issue(t, a, "b")

@@ -126,7 +126,7 @@ func TestBugSpecialElementAmongAttributes(t *testing.T) {
 	require.True(t, masterWith(collision, params.hb().Mul(r)), "the test is blind")
 
 	// Names that were special elsewhere, and the shortest ones.
-	for _, u := range []Attribute{{"a", ""}, {"x", "0 0"}, {"x", "0"}, {"x", "1"}, {"h-b", ""}, {"hb", ""}, {"x", "\u0000"}, {"x", dstBase}} {
+	for _, u := range []Attribute{{Name: "a"}, {Name: "x", Value: "0 0"}, {Name: "x", Value: "0"}, {Name: "x", Value: "1"}, {Name: "h-b"}, {Name: "hb"}, {Name: "x", Value: "\u0000"}, {Name: "x", Value: dstBase}} {
 		k, err := s.authority.IssueKey(u)
 		require.NoError(t, err)
 		require.False(t, masterWith(k, k.in().sk1[u.atom()]), "%v", u)
@@ -196,7 +196,7 @@ func halfG2(p pairing.G2) pairing.G2 { return p.Mul(halfScalar()) }
 // A key file edited to claim another attribute is refused when it is loaded, and would open nothing.
 func TestRelabelledKey(t *testing.T) {
 	a := generate(t)
-	nurse, doctor := Attribute{"role", "nurse"}, Attribute{"role", "doctor"}
+	nurse, doctor := Attribute{Name: "role", Value: "nurse"}, Attribute{Name: "role", Value: "doctor"}
 	k, err := a.IssueKey(nurse)
 	require.NoError(t, err)
 	sealed, err := a.Params().Seal(parsePolicy(t, "role = doctor"), []byte("x"), nil)

@@ -57,19 +57,19 @@ func TestAttributeText(t *testing.T) {
 		a    Attribute
 		text string
 	}{
-		{Attribute{"on-call", ""}, "on-call"},
-		{Attribute{"role", "doctor"}, "role = doctor"},
-		{Attribute{"role", "Doctor"}, "role = Doctor"},
-		{Attribute{"dept", "intensive care"}, `dept = "intensive care"`},
-		{Attribute{"age", "18"}, `age = "18"`},
-		{Attribute{"since", "2024-01-01"}, `since = "2024-01-01"`},
-		{Attribute{"role", "and"}, `role = "and"`},
-		{Attribute{"role", "AND"}, `role = "AND"`},
-		{Attribute{"role", "a..b"}, `role = "a..b"`},
-		{Attribute{"role", `a"b\`}, `role = "a\"b\\"`},
-		{Attribute{"role", "Ärztin"}, `role = "Ärztin"`},
-		{Attribute{"role", "a\u202eb\x00"}, `role = "a\u{202e}b\u{0}"`},
-		{Attribute{"x.y_z-1", "E11.9"}, "x.y_z-1 = E11.9"},
+		{Attribute{Name: "on-call"}, "on-call"},
+		{Attribute{Name: "role", Value: "doctor"}, "role = doctor"},
+		{Attribute{Name: "role", Value: "Doctor"}, "role = Doctor"},
+		{Attribute{Name: "dept", Value: "intensive care"}, `dept = "intensive care"`},
+		{Attribute{Name: "age", Value: "18"}, `age = "18"`},
+		{Attribute{Name: "since", Value: "2024-01-01"}, `since = "2024-01-01"`},
+		{Attribute{Name: "role", Value: "and"}, `role = "and"`},
+		{Attribute{Name: "role", Value: "AND"}, `role = "AND"`},
+		{Attribute{Name: "role", Value: "a..b"}, `role = "a..b"`},
+		{Attribute{Name: "role", Value: `a"b\`}, `role = "a\"b\\"`},
+		{Attribute{Name: "role", Value: "Ärztin"}, `role = "Ärztin"`},
+		{Attribute{Name: "role", Value: "a\u202eb\x00"}, `role = "a\u{202e}b\u{0}"`},
+		{Attribute{Name: "x.y_z-1", Value: "E11.9"}, "x.y_z-1 = E11.9"},
 	} {
 		assert.Equal(t, c.text, c.a.String())
 		got, err := ParseAttribute(c.text)
@@ -86,33 +86,33 @@ func TestInvalidAttributes(t *testing.T) {
 		fix string
 	}{
 		{Attribute{}, "give a name"},
-		{Attribute{"Role", "x"}, "lower case"},
-		{Attribute{"and", "x"}, "keyword"},
-		{Attribute{"not", ""}, "keyword"},
-		{Attribute{"a b", "x"}, "lower-case ASCII"},
-		{Attribute{"r\u043ele", "x"}, "lower-case ASCII"},
-		{Attribute{"2fa", ""}, "begin with a letter"},
-		{Attribute{"_a", ""}, "begin with a letter"},
-		{Attribute{"a..b", ""}, "two dots"},
-		{Attribute{"a = b", ""}, "lower-case ASCII"},
-		{Attribute{strings.Repeat("a", 65), ""}, "at most 64"},
-		{Attribute{"role", strings.Repeat("a", 257)}, "at most 256"},
-		{Attribute{"role", "\ufffd"}, "U+FFFD"},
-		{Attribute{"role", "\xff"}, "UTF-8"},
-		{Attribute{"role", "\xed\xa0\x80"}, "UTF-8"},
-		{Attribute{"role", "e\u0301"}, "form C"},
-		{Attribute{"role", "\u212b"}, "form C"}, // the sign of the unit, which looks like the letter
-		{Attribute{"role", "\u0301"}, "combining mark"},
-		{Attribute{"role", "\u0378"}, "U+0378"},
-		{Attribute{"role", "\ufdd0"}, "U+FDD0"},
-		{Attribute{"role", "\U0010ffff"}, "U+10FFFF"},
+		{Attribute{Name: "Role", Value: "x"}, "lower case"},
+		{Attribute{Name: "and", Value: "x"}, "keyword"},
+		{Attribute{Name: "not"}, "keyword"},
+		{Attribute{Name: "a b", Value: "x"}, "lower-case ASCII"},
+		{Attribute{Name: "r\u043ele", Value: "x"}, "lower-case ASCII"},
+		{Attribute{Name: "2fa"}, "begin with a letter"},
+		{Attribute{Name: "_a"}, "begin with a letter"},
+		{Attribute{Name: "a..b"}, "two dots"},
+		{Attribute{Name: "a = b"}, "lower-case ASCII"},
+		{Attribute{Name: strings.Repeat("a", 65)}, "at most 64"},
+		{Attribute{Name: "role", Value: strings.Repeat("a", 257)}, "at most 256"},
+		{Attribute{Name: "role", Value: "\ufffd"}, "U+FFFD"},
+		{Attribute{Name: "role", Value: "\xff"}, "UTF-8"},
+		{Attribute{Name: "role", Value: "\xed\xa0\x80"}, "UTF-8"},
+		{Attribute{Name: "role", Value: "e\u0301"}, "form C"},
+		{Attribute{Name: "role", Value: "\u212b"}, "form C"}, // the sign of the unit, which looks like the letter
+		{Attribute{Name: "role", Value: "\u0301"}, "combining mark"},
+		{Attribute{Name: "role", Value: "\u0378"}, "U+0378"},
+		{Attribute{Name: "role", Value: "\ufdd0"}, "U+FDD0"},
+		{Attribute{Name: "role", Value: "\U0010ffff"}, "U+10FFFF"},
 	} {
 		assert.ErrorContains(t, c.a.validate(), c.fix)
 		b, err := ParseAttribute(c.a.String())
 		assert.Error(t, err, "%q is read as %v", c.a.String(), b)
 	}
-	assert.Equal(t, `role = "\u{301}e"`, Attribute{"role", "\u0301e"}.String(), "the mark does not sit on the quote")
-	assert.NoError(t, Attribute{strings.Repeat("a", 64), strings.Repeat("b", 256)}.validate())
+	assert.Equal(t, `role = "\u{301}e"`, Attribute{Name: "role", Value: "\u0301e"}.String(), "the mark does not sit on the quote")
+	assert.NoError(t, Attribute{Name: strings.Repeat("a", 64), Value: strings.Repeat("b", 256)}.validate())
 }
 
 // A string of a policy is not an attribute, and an attribute ends where its text ends.
@@ -132,9 +132,9 @@ func TestEncodeAttribute(t *testing.T) {
 		a    Attribute
 		want string
 	}{
-		{Attribute{"on-call", ""}, "0101" + "00000007" + "6f6e2d63616c6c"},
-		{Attribute{"role", "rn"}, "0102" + "00000004" + "726f6c65" + "00000002" + "726e"},
-		{Attribute{"d", "ä"}, "0102" + "00000001" + "64" + "00000002" + "c3a4"},
+		{Attribute{Name: "on-call"}, "0101" + "00000007" + "6f6e2d63616c6c"},
+		{Attribute{Name: "role", Value: "rn"}, "0102" + "00000004" + "726f6c65" + "00000002" + "726e"},
+		{Attribute{Name: "d", Value: "ä"}, "0102" + "00000001" + "64" + "00000002" + "c3a4"},
 	} {
 		assert.Equal(t, c.want, hex.EncodeToString(c.a.encode()))
 	}
@@ -146,15 +146,15 @@ func TestEncodeIsInjective(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		a, b := drawAttribute(rt), drawAttribute(rt)
 		if rapid.Bool().Draw(rt, "move the border") && len(a.Value) > 1 {
-			b = Attribute{a.Name + a.Value[:1], a.Value[1:]}
+			b = Attribute{Name: a.Name + a.Value[:1], Value: a.Value[1:]}
 		}
 		require.Equal(rt, a == b, string(a.encode()) == string(b.encode()))
 		if a != b {
 			require.False(rt, strings.HasPrefix(string(a.encode()), string(b.encode())))
 		}
 	})
-	assert.NotEqual(t, Attribute{"a", ""}.encode(), Attribute{"a", "\x00"}.encode())
-	assert.NotEqual(t, Attribute{"ab", "c"}.encode(), Attribute{"a", "bc"}.encode())
+	assert.NotEqual(t, Attribute{Name: "a"}.encode(), Attribute{Name: "a", Value: "\x00"}.encode())
+	assert.NotEqual(t, Attribute{Name: "ab", Value: "c"}.encode(), Attribute{Name: "a", Value: "bc"}.encode())
 }
 
 // No control, format or space character of the running Unicode version can stand unseen in a canonical text, and none of

@@ -77,12 +77,12 @@ func TestExplain(t *testing.T) {
 func TestExplainHostileAttributes(t *testing.T) {
 	p, err := ParsePolicy("role = doctor")
 	require.NoError(t, err)
-	e := Explain(p, []Attribute{{"role", "\"\u202edoctor\x1b[31m"}, {"role = doctor", ""}, {"role", "doctor "}})
+	e := Explain(p, []Attribute{{Name: "role", Value: "\"\u202edoctor\x1b[31m"}, {Name: "role = doctor"}, {Name: "role", Value: "doctor "}})
 	assert.False(t, e.Granted)
 	assert.Equal(t, `refused: needs role = doctor; you have role = "\"\u{202e}doctor\u{1b}[31m" and role = "doctor "`, e.String())
 	var many []Attribute
 	for i := range 40 {
-		many = append(many, Attribute{"role", strings.Repeat("x", i+1)})
+		many = append(many, Attribute{Name: "role", Value: strings.Repeat("x", i+1)})
 	}
 	assert.True(t, strings.HasSuffix(Explain(p, many).String(), "and 28 more"))
 	assert.Equal(t, Explain(p, many[:1]).String(), Explain(p, slices.Repeat(many[:1], 9)).String())

@@ -29,7 +29,7 @@ func TestEncodingsRoundTrip(t *testing.T) {
 	require.Equal(t, a.Params().Fingerprint(), params.Fingerprint())
 	require.Len(t, params.Bytes(), 588)
 
-	attributes := []Attribute{{"role", "doctor"}, {"on-call", ""}, {"dept", "intensive care"}, {"dept", "cardiology"}}
+	attributes := []Attribute{{Name: "role", Value: "doctor"}, {Name: "on-call"}, {Name: "dept", Value: "intensive care"}, {Name: "dept", Value: "cardiology"}}
 	k, err := restored.IssueKey(attributes...)
 	require.NoError(t, err)
 	loaded, err := NewKey(k.ExposeSecret())
@@ -46,7 +46,7 @@ func TestEncodingsRoundTrip(t *testing.T) {
 	require.Equal(t, "x", string(got))
 
 	// What is returned is a copy.
-	loaded.Attributes()[0] = Attribute{"role", "boss"}
+	loaded.Attributes()[0] = Attribute{Name: "role", Value: "boss"}
 	loaded.ExposeSecret()[100] ^= 1
 	params.Bytes()[100] ^= 1
 	require.Equal(t, k.ExposeSecret(), loaded.ExposeSecret())
@@ -56,7 +56,7 @@ func TestIssueKeyRefuses(t *testing.T) {
 	a := generate(t)
 	many := make([]Attribute, maxAttributes+1)
 	for i := range many {
-		many[i] = Attribute{"x", fmt.Sprint("v", i)}
+		many[i] = Attribute{Name: "x", Value: fmt.Sprint("v", i)}
 	}
 	for want, attributes := range map[string][]Attribute{
 		"at least one": nil, "twice": {{"a", ""}, {"b", ""}, {"a", ""}}, "over the limit": many,
@@ -71,11 +71,11 @@ func TestIssueKeyRefuses(t *testing.T) {
 		_, err := a.IssueKey(attributes...)
 		require.ErrorContains(t, err, `dept is given with the value "a" and as a flag`)
 	}
-	both := []Attribute{{"a", ""}, {"a", "a"}}
+	both := []Attribute{{Name: "a"}, {Name: "a", Value: "a"}}
 	k, err := NewKey(a.keyGen(both).ExposeSecret())
 	require.NoError(t, err)
 	require.Equal(t, both, k.Attributes())
-	_, err = a.IssueKey(Attribute{"a", ""}, Attribute{"b", "a"}, Attribute{"b", "c"})
+	_, err = a.IssueKey(Attribute{Name: "a"}, Attribute{Name: "b", Value: "a"}, Attribute{Name: "b", Value: "c"})
 	require.NoError(t, err)
 }
 

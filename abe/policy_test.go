@@ -276,7 +276,7 @@ func TestPolicyIsShared(t *testing.T) {
 			assert.True(t, ok)
 			assert.Len(t, p.formula().rows(), 4)
 			assert.Equal(t, 3, p.formula().cols())
-			assert.True(t, Explain(p, []Attribute{{"a", ""}, {"c", ""}, {"d", ""}}).Granted)
+			assert.True(t, Explain(p, []Attribute{{Name: "a"}, {Name: "c"}, {Name: "d"}}).Granted)
 		})
 	}
 	wait.Wait()

@@ -432,7 +432,7 @@ func TestHeaderInJSON(t *testing.T) {
 	// The policy that was read is whole: it seals, and its matrix is there.
 	sealed, err = a.Params().Seal(again.Policy, []byte("x"), nil)
 	require.NoError(t, err)
-	k, err := a.IssueKey(Attribute{"a", ""}, Attribute{"dept", "intensive  care"})
+	k, err := a.IssueKey(Attribute{Name: "a"}, Attribute{Name: "dept", Value: "intensive  care"})
 	require.NoError(t, err)
 	got, err := k.Open(sealed, nil)
 	require.NoError(t, err)

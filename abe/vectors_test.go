@@ -259,7 +259,7 @@ func writeMissing(t *testing.T, dir string) {
 	changed := func(b []byte, at int, to ...byte) []byte { b = bytes.Clone(b); copy(b[at:], to); return b }
 
 	a, other := generate(t), generate(t)
-	doctor, err := a.IssueKey(Attribute{"role", "doctor"}, Attribute{"dept", "cardiology"}, Attribute{"on-call", ""})
+	doctor, err := a.IssueKey(Attribute{Name: "role", Value: "doctor"}, Attribute{Name: "dept", Value: "cardiology"}, Attribute{Name: "on-call"})
 	require.NoError(t, err)
 	onlyB := issue(t, a, "b")
 	add("params-ok", vector{What: "params", Comment: "public parameters", Outcome: success, Params: x(a.Params().Bytes())})
@@ -328,7 +328,7 @@ func writeMissing(t *testing.T, dir string) {
 	andObject, err := a.Params().Seal(parsePolicy(t, "b and c"), []byte("x"), nil)
 	require.NoError(t, err)
 	open("and", "a key for b alone: opens if an and gives its share to one child", noMatch, onlyB, andObject, &Options{}, "", "", weights("1", ""))
-	strange, err := a.IssueKey(Attribute{"x", "0 0"}, Attribute{"x", "0"}, Attribute{"h-b", ""})
+	strange, err := a.IssueKey(Attribute{Name: "x", Value: "0 0"}, Attribute{Name: "x", Value: "0"}, Attribute{Name: "h-b"})
 	require.NoError(t, err)
 	open("special", "a key for names that are special elsewhere", noMatch, strange, andObject, &Options{}, "", "", quotient)
 	foreign, err := other.IssueKey(doctor.Attributes()...)

@@ -70,7 +70,7 @@ func TestLinCombOfManyPoints(t *testing.T) {
 		sum = sum.Add(k.Mul(weights[i].Scalar()))
 		k, p = k.Add(k), p.Add(p)
 	}
-	want := G1Generator().Mul(sum.Mul(ScalarFromInt64(3).inverse()))
+	want := G1Generator().Mul(sum.Mul(ScalarFromInt64(3).Inv()))
 	require.True(t, want.Equal(G1LinComb(points, weights)))
 	back, err := NewG1s(AppendG1s(nil, points))
 	require.NoError(t, err)

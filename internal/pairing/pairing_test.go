@@ -64,6 +64,7 @@ func TestScalarArithmetic(t *testing.T) {
 		require.Zero(t, mod(new(big.Int).Mul(num(x), num(y))).Cmp(num(x.Mul(y))))
 		require.Zero(t, mod(new(big.Int).Neg(num(x))).Cmp(num(x.Neg())))
 		require.Equal(t, num(x).Sign() == 0, x.IsZero())
+		require.Equal(t, !x.IsZero(), x.Mul(x.Inv()).Equal(ScalarFromInt64(1)))
 		require.Equal(t, num(x).Cmp(num(y)) == 0, x.Equal(y))
 		n := rapid.Int64().Draw(t, "n")
 		require.Zero(t, mod(big.NewInt(n)).Cmp(num(ScalarFromInt64(n))))

@@ -106,8 +106,8 @@ func (x Scalar) Mul(y Scalar) (z Scalar) { z.s.Mul(&x.s, &y.s); return z }
 // Neg returns -x.
 func (x Scalar) Neg() Scalar { x.s.Neg(); return x }
 
-// inverse returns 1/x, and 0 for 0.
-func (x Scalar) inverse() (z Scalar) { z.s.Inv(&x.s); return z }
+// Inv returns 1/x, and 0 for 0. Constant-time in x: a power with a public exponent.
+func (x Scalar) Inv() (z Scalar) { z.s.Inv(&x.s); return z }
 
 // IsZero says whether x is 0.
 func (x Scalar) IsZero() bool { return x.s.IsZero() == 1 }

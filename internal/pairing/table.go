@@ -28,7 +28,7 @@ type digit struct {
 
 // Constants of recode: 1/2 and (2^255 - 1)/2 modulo r.
 var (
-	half       = ScalarFromInt64(2).inverse()
+	half       = ScalarFromInt64(2).Inv()
 	halfOfOnes = reduce([]byte("\x7f" + strings.Repeat("\xff", ScalarSize-1))).Mul(half)
 )
 

@@ -1,0 +1,71 @@
+package abe
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/veilchart/veilchart/internal/pairing"
+)
+
+// BenchmarkKEM measures what a caller cannot reach: the key encapsulation alone, and decapsulation without the check of Fujisaki and Okamoto
+// against its limit, a bare product of three pairings. The bench module builds these tests and runs it; the names are its.
+func BenchmarkKEM(b *testing.B) {
+	each := func(op, impl string, measured func(b *testing.B, policy *Policy, key *Key)) {
+		for _, n := range []int{1, 5, 10, 50, 100} {
+			b.Run(fmt.Sprintf("%s/leaves=%d/impl=%s", op, n, impl), func(b *testing.B) {
+				a, err := GenerateAuthority()
+				require.NoError(b, err)
+				policy, attributes := wide(b, n)
+				key, err := a.IssueKey(attributes...)
+				require.NoError(b, err)
+				b.ReportAllocs()
+				measured(b, policy, key)
+			})
+		}
+	}
+	each("kem-seal", "veilchart", func(b *testing.B, policy *Policy, key *Key) {
+		for range 3 { // until the tables are there
+			key.Params().encapsulate(policy, nil)
+		}
+		for b.Loop() {
+			key.Params().encapsulate(policy, nil)
+		}
+	})
+	opened := func(b *testing.B, policy *Policy, key *Key) (*header, []selected) {
+		sealed, err := key.Params().Seal(policy, nil, nil)
+		require.NoError(b, err)
+		_, err = key.Open(sealed, nil)
+		require.NoError(b, err)
+		h, err := decodeHeader(sealed)
+		require.NoError(b, err)
+		sel, ok := h.Policy.formula().satisfy(key.has)
+		require.True(b, ok)
+		return h, sel
+	}
+	each("kem-open", "veilchart", func(b *testing.B, policy *Policy, key *Key) {
+		h, sel := opened(b, policy, key)
+		for b.Loop() {
+			_, err := key.decapsulate(h, nil, sel)
+			require.NoError(b, err)
+		}
+	})
+	each("decapsulate", "veilchart", func(b *testing.B, policy *Policy, key *Key) {
+		h, sel := opened(b, policy, key)
+		for b.Loop() {
+			_, err := key.decrypt(h.Policy.formula(), h.enc, sel)
+			require.NoError(b, err)
+		}
+	})
+	each("decapsulate", "limit", func(b *testing.B, _ *Policy, _ *Key) {
+		var factors []pairing.Pair
+		for i := range 3 {
+			k := pairing.ScalarFromInt64(int64(i) + 2)
+			factors = append(factors, pairing.Pair{P: pairing.G1Generator().Mul(k), Q: pairing.G2Generator().Mul(k)})
+		}
+		for b.Loop() {
+			pairing.PairProduct(factors...)
+		}
+	})
+}

@@ -1,0 +1,103 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Runner measures cases.
+type Runner struct {
+	Count    int           // samples of each contender
+	Target   time.Duration // duration of a sample
+	Patience time.Duration // a contender that has taken so long in a case and has two samples gets no more
+	Raw      io.Writer     // where the lines go, each as soon as it is there
+	Progress io.Writer     // where a line for each case goes
+}
+
+// Run measures the cases of a suite one after another. In each, every round takes one sample of each contender; who begins changes from
+// round to round. It returns all lines, also those before an error. A contender that fails is left out from then on, and the others go on:
+// the error says which. When ctx ends, Run returns after the operation that is running.
+func (r *Runner) Run(ctx context.Context, suite string, cases []Case) ([]Line, error) {
+	var lines []Line
+	var failed error
+	for i, c := range cases {
+		fmt.Fprintf(r.Progress, "[%d/%d] %s %s:", i+1, len(cases), suite, c.Name)
+		got, err := r.one(ctx, suite, c)
+		lines = append(lines, got...)
+		for _, row := range Summarize(got) {
+			if row.Unit == headline(got) {
+				fmt.Fprintf(r.Progress, "  %s %s", row.Impl, Human(row.Median, row.Unit))
+			}
+		}
+		if err != nil {
+			fmt.Fprintf(r.Progress, "  FAILED")
+			failed = errors.Join(failed, err)
+		}
+		fmt.Fprintln(r.Progress)
+		if ctx.Err() != nil {
+			return lines, errors.Join(failed, ctx.Err())
+		}
+	}
+	return lines, failed
+}
+
+func headline(lines []Line) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return lines[0].Values[0].Unit
+}
+
+func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, failed error) {
+	spent := make([]time.Duration, len(c.Contenders))
+	samples := make([]int, len(c.Contenders))
+	out := make([]bool, len(c.Contenders))
+	fail := func(who int, err error) {
+		out[who] = true
+		failed = errors.Join(failed, fmt.Errorf("%s %s, %s: %w", suite, c.Name, c.Contenders[who].Impl, err))
+	}
+	for who, contender := range c.Contenders {
+		if contender.Prepare == nil {
+			continue
+		}
+		err := contender.Prepare(ctx)
+		if ctx.Err() != nil {
+			return lines, failed
+		}
+		if err != nil {
+			fail(who, err)
+		}
+	}
+	for round := range r.Count {
+		for i := range c.Contenders {
+			who := (i + round) % len(c.Contenders)
+			contender := c.Contenders[who]
+			if out[who] || contender.Once && samples[who] > 0 || samples[who] > 1 && spent[who] >= r.Patience {
+				continue
+			}
+			start := time.Now()
+			s, err := contender.Sample(ctx, r.Target)
+			spent[who] += time.Since(start)
+			if ctx.Err() != nil && err != nil {
+				return lines, failed
+			}
+			if err != nil {
+				fail(who, err)
+				continue
+			}
+			samples[who]++
+			line := newLine(suite, c.Name, contender.Impl, s)
+			lines = append(lines, line)
+			if _, err := fmt.Fprintln(r.Raw, line); err != nil {
+				return lines, errors.Join(failed, fmt.Errorf("writing raw results: %w", err))
+			}
+			if ctx.Err() != nil {
+				return lines, failed
+			}
+		}
+	}
+	return lines, failed
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// matcher selects cases by name.
+type matcher = *regexp.Regexp
+
+const help = `Usage: go run ./bench [flags]
+
+Measures veilchart against other implementations, in turn in one run, and prints a table. With -o DIR it also writes
+
+  DIR/raw-TIME.txt   every sample, in Go's benchmark format (benchstat reads it), as soon as it is there
+  DIR/summary.tsv    suite, name, impl, unit, median, low, high, ratio, n; the ratio is impl / veilchart, or veilchart / impl for
+                     rates, so that bigger is better for veilchart. It replaces that of an earlier run.
+  DIR/table.txt      the table, with the machine and what is not comparable
+
+Ctrl-C stops after the operation that is running and keeps what was measured.
+
+Flags:
+`
+
+const (
+	maxLeaves = 256 // the limit of a policy of veilchart
+	patience  = 15 * time.Second
+)
+
+func parseOptions(args []string, all []suite, stderr io.Writer) (options, error) {
+	o := options{patience: patience}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // errors are returned, and printed once
+	suiteList := flags.String("suites", names(all), "comma-separated `list` of suites")
+	leafList := flags.String("leaves", "1,5,10,50,100", "comma-separated `list` of policy sizes, each from 1 to "+strconv.Itoa(maxLeaves))
+	pattern := flags.String("run", "", "measure only cases whose name matches the regular `expression`")
+	flags.StringVar(&o.dir, "o", "", "write results into `directory`, which is made if it is not there; without it nothing is written")
+	flags.IntVar(&o.count, "count", 10, "`samples` of each implementation in each case; six give an interval of 95 % confidence")
+	flags.DurationVar(&o.target, "time", 100*time.Millisecond, "`duration` of a sample; a slower operation runs once")
+	flags.Usage = func() {
+		fmt.Fprint(stderr, help)
+		flags.SetOutput(stderr)
+		flags.PrintDefaults()
+		flags.SetOutput(io.Discard)
+		fmt.Fprintf(stderr, "\nSuites: %s\n", names(all))
+	}
+	usage := flags.Usage
+	flags.Usage = func() {}
+	if err := flags.Parse(args); err == flag.ErrHelp {
+		usage()
+		return o, err
+	} else if err != nil {
+		return o, fmt.Errorf("%w; -help lists the flags", err)
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("%q is no flag; -help lists the flags", flags.Arg(0))
+	}
+	for _, name := range split(*suiteList) {
+		if !slices.ContainsFunc(all, func(s suite) bool { return s.name() == name }) {
+			return o, fmt.Errorf("-suites: there is no suite %q; there is %s", name, names(all))
+		}
+		if slices.Contains(o.suites, name) {
+			return o, fmt.Errorf("-suites: %s is named twice; name it once", name)
+		}
+		o.suites = append(o.suites, name)
+	}
+	if len(o.suites) == 0 {
+		return o, fmt.Errorf("-suites is empty; there is %s", names(all))
+	}
+	for _, text := range split(*leafList) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLeaves {
+			return o, fmt.Errorf("-leaves: %q is no number from 1 to %d; give a list such as 1,10,100", text, maxLeaves)
+		}
+		if slices.Contains(o.leaves, n) {
+			return o, fmt.Errorf("-leaves: %d is given twice; give it once", n)
+		}
+		o.leaves = append(o.leaves, n)
+	}
+	if len(o.leaves) == 0 {
+		return o, fmt.Errorf("-leaves is empty; give a list such as 1,10,100")
+	}
+	slices.Sort(o.leaves)
+	if o.count < 1 || o.count > 1000 {
+		return o, fmt.Errorf("-count %d: give 1 to 1000 samples", o.count)
+	}
+	if o.target < time.Millisecond || o.target > time.Minute {
+		return o, fmt.Errorf("-time %v: give a duration from 1ms to 1m", o.target)
+	}
+	var err error
+	if o.names, err = regexp.Compile(*pattern); err != nil {
+		return o, fmt.Errorf("-run: %w; give a regular expression such as seal/leaves=10$", err)
+	}
+	if info, err := os.Stat(o.dir); o.dir != "" && err == nil && !info.IsDir() {
+		return o, fmt.Errorf("-o %s: that is a file; give a directory", o.dir)
+	}
+	return o, nil
+}
+
+func split(list string) (out []string) {
+	for part := range strings.SplitSeq(list, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}

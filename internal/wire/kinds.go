@@ -21,6 +21,7 @@ const (
 	KindABERequest      Kind = 0x010a // abe: request for a key
 	KindABEApproval     Kind = 0x010b // abe: an issuer's approval of a request
 	KindABEPartialKey   Kind = 0x010c // abe: partial key of one issuer
+	KindABEAgeRecipient Kind = 0x010d // abe/agerecipient: params and a policy
 
 	KindSSEPage     Kind = 0x0201 // sse: segment file header
 	KindSSEManifest Kind = 0x0202 // sse: sealed manifest of a partition
@@ -52,7 +53,7 @@ const (
 var kindNames = map[Kind]string{
 	KindABEParams: "abe public parameters", KindABEAuthority: "abe authority secret", KindABEKey: "abe key", KindABEObject: "abe sealed object",
 	KindABETransformKey: "abe transform key", KindABEMediatedKey: "abe mediated key", KindABETransformed: "abe transformed header",
-	KindABEIssuerSet: "abe issuer set", KindABEIssuer: "abe issuer secret", KindABERequest: "abe key request", KindABEApproval: "abe approval", KindABEPartialKey: "abe partial key",
+	KindABEIssuerSet: "abe issuer set", KindABEIssuer: "abe issuer secret", KindABERequest: "abe key request", KindABEApproval: "abe approval", KindABEPartialKey: "abe partial key", KindABEAgeRecipient: "abe age recipient",
 	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema", KindSSEHead: "sse head", KindSSEStore: "sse store folder",
 	KindHEKey: "he secret key", KindHEColumn: "he column", KindHEAnswer: "he answer",
 	KindDPLedger: "dp budget ledger", KindDPRelease: "dp release",

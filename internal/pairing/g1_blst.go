@@ -49,20 +49,15 @@ func sumG1(points []G1) pointG1 {
 	return sum
 }
 
-// affineG1s is not for an empty slice.
-func affineG1s(points []G1) blst.P1Affines {
-	ps := make(blst.P1s, len(points))
-	for i := range points {
-		ps[i] = points[i].p
-	}
-	return ps.ToAffine()
-}
-
 func appendG1s(b []byte, points []G1) []byte {
 	if len(points) == 0 {
 		return b
 	}
-	for _, p := range affineG1s(points) {
+	ps := make(blst.P1s, len(points))
+	for i := range points {
+		ps[i] = points[i].p
+	}
+	for _, p := range ps.ToAffine() {
 		b = append(b, p.Compress()...)
 	}
 	return b

@@ -38,7 +38,7 @@ func drawWeight(t *rapid.T) (w Weight) {
 	return w
 }
 
-// Both sides of fewPoints (blst) and several points of every kind.
+// Several points of every kind, fewer and more than bucketPoints of blst.
 func TestSumsAgreeWithOneByOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		points := drawPoints(t, 50)
@@ -60,7 +60,7 @@ func TestSumsAgreeWithOneByOne(t *testing.T) {
 	})
 }
 
-// More points than circl's chain takes at once, and than blst's binding converts on one goroutine.
+// More points than one chain takes, and than blst's binding converts on one goroutine.
 func TestLinCombOfManyPoints(t *testing.T) {
 	points := make([]G1, 800)
 	weights := RandomWeights(len(points))
@@ -103,4 +103,20 @@ func TestNewG1sRefuses(t *testing.T) {
 		_, err := NewG1s(b)
 		require.ErrorIs(t, err, ErrPoint, name)
 	}
+}
+
+func TestNonAdjacentForm(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := drawWeight(t)
+		sum, radix, last := ScalarFromInt64(0), ScalarFromInt64(1), -nafWidth
+		for i, d := range w.naf() {
+			if d != 0 {
+				require.True(t, d&1 == 1 && -8 < d && d < 8, d)
+				require.GreaterOrEqual(t, i-last, nafWidth)
+				last = i
+			}
+			sum, radix = sum.Add(ScalarFromInt64(int64(d)).Mul(radix)), radix.Add(radix)
+		}
+		require.True(t, sum.Equal(w.Scalar()))
+	})
 }

@@ -1,6 +1,12 @@
 // Package agerecipient lets age (filippo.io/age) encrypt files to a policy: a Recipient wraps the file key under the policy, and the Identity of
 // everybody whose key satisfies it unwraps the key. The files are age files; age-plugin-veilchart under examples brings the same to the age command.
 //
+//	staff, err := agerecipient.NewRecipient(params, policy, nil)
+//	w, err := age.Encrypt(file, staff)
+//
+//	doctor, err := agerecipient.NewIdentity(key, nil)
+//	r, err := age.Decrypt(file, doctor)
+//
 // # Alone in a file
 //
 // A file has one policy and no other recipient. Whoever is one more recipient of a file reads it whatever the policy says, so that a policy is worth

@@ -1,0 +1,194 @@
+// Age-plugin-veilchart lets the age command encrypt files to a policy, and those read them whose attributes satisfy it.
+//
+//	go install ./examples/age-plugin-veilchart
+//	age-plugin-veilchart authority hospital
+//	age-plugin-veilchart recipient hospital.params 'role = doctor or role = nurse' > staff.txt
+//	age-plugin-veilchart issue hospital 'role = doctor' > doctor.txt
+//	age -R staff.txt -o chart.age chart.txt
+//	age -d -i doctor.txt chart.age
+//
+// age runs the program by itself when it meets a recipient age1veilchart1... or an identity AGE-PLUGIN-VEILCHART-1...; the program has to be
+// in the PATH.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/plugin"
+
+	"github.com/veilchart/veilchart/abe"
+	"github.com/veilchart/veilchart/abe/agerecipient"
+)
+
+const usage = `Encrypt age files to a policy.
+
+  age-plugin-veilchart authority FILE
+        make an authority: its secret in FILE, its public params in FILE.params
+  age-plugin-veilchart recipient FILE.params POLICY
+        print the recipient for a policy, such as 'role = doctor and (dept = cardiology or on-call)'
+  age-plugin-veilchart issue FILE ATTRIBUTE...
+        print an identity that holds the attributes, such as 'role = doctor' on-call
+
+age itself runs the program with --age-plugin.
+`
+
+func main() {
+	fs := flag.NewFlagSet("age-plugin-veilchart", flag.ContinueOnError)
+	fs.Usage = func() { fmt.Fprint(fs.Output(), usage) }
+	p, err := plugin.New(agerecipient.Name)
+	if err != nil {
+		panic(err) // the name is a constant
+	}
+	p.RegisterFlags(fs)
+	switch err := fs.Parse(os.Args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		os.Exit(2)
+	}
+	if fs.NArg() == 0 && fs.Lookup("age-plugin").Value.String() != "" {
+		os.Exit(serve(p))
+	}
+	switch err := command(fs.Args(), os.Stdout); {
+	case errors.Is(err, errUsage):
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "age-plugin-veilchart: %s\n", strings.TrimPrefix(err.Error(), "abe: "))
+		os.Exit(1)
+	}
+}
+
+// serve speaks with age.
+func serve(p *plugin.Plugin) int {
+	p.HandleRecipientEncoding(func(text string) (age.Recipient, error) { return agerecipient.ParseRecipient(text, nil) })
+	p.HandleIdentityEncoding(func(text string) (age.Identity, error) {
+		i, err := agerecipient.ParseIdentity(text, nil)
+		return telling{i, p}, err
+	})
+	return p.Main()
+}
+
+// telling is an identity that says why it does not open a file: the protocol has no place for the reason and age would only say
+// that no identity matched.
+type telling struct {
+	*agerecipient.Identity
+	p *plugin.Plugin
+}
+
+func (t telling) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	fileKey, err := t.Identity.Unwrap(stanzas)
+	if denied := (*abe.DeniedError)(nil); errors.As(err, &denied) {
+		// A client that shows no messages is none of our business: it goes on without.
+		_ = t.p.DisplayMessage(strings.TrimPrefix(denied.Error(), "abe: "))
+	}
+	return fileKey, err
+}
+
+var errUsage = errors.New("usage")
+
+// command does what a person asked for.
+func command(args []string, out io.Writer) error {
+	switch {
+	case len(args) == 2 && args[0] == "authority":
+		return makeAuthority(args[1], out)
+	case len(args) == 3 && args[0] == "recipient":
+		return printRecipient(args[1], args[2], out)
+	case len(args) >= 3 && args[0] == "issue":
+		return issue(args[1], args[2:], out)
+	}
+	return errUsage
+}
+
+func makeAuthority(name string, out io.Writer) error {
+	a, err := abe.GenerateAuthority()
+	if err != nil {
+		return err
+	}
+	if err := writeNew(name, a.ExposeSecret(), 0o600); err != nil {
+		return err
+	}
+	if err := writeNew(name+".params", a.Params().Bytes(), 0o644); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "authority %x\n%s: the secret; whoever has it reads everything. Keep it off line, encrypted, with a copy.\n%s.params: for everybody who encrypts.\n",
+		a.Params().Fingerprint(), name, name)
+	return err
+}
+
+// writeNew refuses to write over a file: it may be the only copy of another authority's secret.
+func writeNew(name string, b []byte, mode os.FileMode) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(b); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		f.Close()
+		return err
+	}
+	return f.Close()
+}
+
+func printRecipient(name, policyText string, out io.Writer) error {
+	encoding, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	params, err := abe.NewParams(encoding)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	policy, err := abe.ParsePolicy(policyText)
+	if err != nil {
+		return err
+	}
+	r, err := agerecipient.NewRecipient(params, policy, nil)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "# authority: %x\n# policy: %s\n%s\n", params.Fingerprint(), policy, r)
+	return err
+}
+
+func issue(name string, texts []string, out io.Writer) error {
+	secret, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	authority, err := abe.NewAuthority(secret)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	var attributes []abe.Attribute
+	for _, text := range texts {
+		attribute, err := abe.ParseAttribute(text)
+		if err != nil {
+			return err
+		}
+		attributes = append(attributes, attribute)
+	}
+	key, err := authority.IssueKey(attributes...)
+	if err != nil {
+		return err
+	}
+	identity, err := agerecipient.NewIdentity(key, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "# authority: %x\n", key.Params().Fingerprint())
+	for _, attribute := range key.Attributes() {
+		fmt.Fprintf(out, "# attribute: %s\n", attribute)
+	}
+	_, err = fmt.Fprintln(out, identity.ExposeSecret())
+	return err
+}

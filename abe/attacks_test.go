@@ -41,10 +41,10 @@ func generate(t testing.TB) *Authority {
 // mutant is p with another share matrix and another tau: what a library with a bug in them would seal with.
 func mutant(p *Policy, rows []row, cols, tau int) *Policy {
 	m := *p
-	f := *p.f
+	f := *p.formula()
 	f.most = tau
 	f.matrix = func() ([]row, int) { return rows, cols }
-	m.f = &f
+	m.version1 = func() *formula { return &f }
 	return &m
 }
 
@@ -77,7 +77,7 @@ func TestBugAndGivesItsShareToOneChild(t *testing.T) {
 	broken[0].m, broken[1].m = []term{{0, one}}, []term{{1, one}}
 	m := mutant(p, broken, p.formula().cols(), p.formula().tau())
 	require.True(t, opensByAttack(t, s, m, key), "the test is blind")
-	ok := Explain(p, key.Attributes()).Granted
+	ok := Explain(p, nil, key.Attributes()).Granted
 	require.False(t, ok, "so that evaluator and pairings differ")
 }
 

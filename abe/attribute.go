@@ -6,8 +6,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
-
-	"github.com/veilchart/veilchart/internal/wire"
 )
 
 // Limits of an attribute.
@@ -16,16 +14,28 @@ const (
 	maxValue = 256 // bytes of a value
 )
 
+// Kind says what the value of an attribute is.
+type Kind uint8
+
+// The kinds.
+const (
+	Text   Kind = iota // any text; the empty value makes the attribute a flag
+	Number             // an integer of 64 bits in decimal, such as 42 or -5
+	Date               // a day, such as 1990-01-31
+	Not                // a value that the holder does not have, of a name declared many: only an authority adds these
+)
+
 // Attribute is what a key holds and a policy asks for: a name with a value, such as role = doctor, or a name alone, which
 // is called a flag, such as on-call.
 //
 // Name is 1 to 64 bytes of lower-case ASCII letters, digits, '-', '_' and '.', begins with a letter, holds no two dots in
-// a row and is none of the words and, or, not, in, of. Value is up to 256 bytes of UTF-8 in normalization form C, without
-// unassigned code points and U+FFFD, not beginning with a combining mark; invisible characters are allowed but always
-// printed as escapes. Upper and lower case differ in values. The empty Value makes the attribute a flag: no text and no
-// encoding has a value that is there and empty, so that a flag cannot be taken for one.
+// a row and is none of the words and, or, not, in, of. A Value of kind Text or Not is up to 256 bytes of UTF-8 in normalization form C,
+// without unassigned code points and U+FFFD, not beginning with a combining mark; invisible characters are allowed but always
+// printed as escapes. Upper and lower case differ in values. The empty Value of kind Text makes the attribute a flag: no text and no
+// encoding has a value that is there and empty, so that a flag cannot be taken for one. A Value of kind Number or Date is
+// in its one form: no plus sign, no leading zero, no -0; dates from 0001-01-01 to 9999-12-31.
 //
-// Two attributes are the same if and only if they are == as Go values.
+// Two attributes are the same if and only if they are == as Go values. The number 3 and the text "3" are not the same.
 //
 // Beware of a Value that comes from elsewhere, such as a field of a database: where it is empty, the attribute is a flag and not
 // "role without a value", and nothing reports an error. It matches policies that ask for the flag and no others. Check such a
@@ -33,22 +43,33 @@ const (
 type Attribute struct {
 	Name  string
 	Value string
+	Kind  Kind
 }
 
-// ParseAttribute reads one attribute as policies write it: `role = doctor`, `dept = "intensive care"`, `on-call`. The text
-// may be up to 4 KiB long. The error is a *SyntaxError.
+// ParseAttribute reads one attribute as policies write it: `role = doctor`, `dept = "intensive care"`, `on-call`, `age = 42`,
+// `born = 1990-01-31`, `dept != psychiatry`. The text may be up to 4 KiB long. The error is a *SyntaxError.
 func ParseAttribute(text string) (Attribute, error) {
 	p, err := newParser(text)
 	if err != nil {
 		return Attribute{}, err
 	}
-	a, err := p.attribute()
+	q, err := p.predicate()
 	if err != nil {
 		return Attribute{}, err
 	}
 	if p.tok.kind != tokenEnd {
 		return Attribute{}, p.unexpected("the end, for one attribute was asked for")
 	}
+	a := Attribute{Name: q.name, Kind: q.kind}
+	switch {
+	case q.op == opFlag:
+		return a, nil
+	case q.op == opUnequal && q.kind == Text:
+		a.Kind = Not
+	case q.op != opEqual:
+		return Attribute{}, &SyntaxError{0, showText(text), "one attribute, such as age = 42", "an attribute has one value; comparisons stand in policies"}
+	}
+	a.Value = p.policy.values[q.from]
 	return a, nil
 }
 
@@ -62,45 +83,51 @@ func (a Attribute) append(b []byte) []byte {
 	} else {
 		b = appendQuoted(b, a.Name)
 	}
-	if a.Value == "" {
+	if a.Value == "" && a.Kind == Text {
 		return b
 	}
-	b = append(b, " = "...)
-	if checkBare(a.Value) == "" {
-		return append(b, a.Value...)
+	if a.Kind == Not {
+		b = append(b, " != "...)
+	} else {
+		b = append(b, " = "...)
 	}
-	return appendQuoted(b, a.Value)
+	return appendLiteral(b, a.Kind, a.Value)
+}
+
+// appendLiteral appends a value in the form that a policy has for its kind. What no policy can hold is printed after a question mark,
+// so that it is seen to be wrong.
+func appendLiteral(b []byte, kind Kind, value string) []byte {
+	switch {
+	case kind == Number || kind == Date:
+		if _, fix := parseOrdinal(kind, value); fix == "" {
+			return append(b, value...)
+		}
+		b = append(b, '?')
+	case kind > Not:
+		b = append(b, '?')
+	case checkBare(value) == "":
+		return append(b, value...)
+	}
+	return appendQuoted(b, value)
 }
 
 // validate says what is wrong with an attribute that did not come from a parser, and what to do.
 func (a Attribute) validate() error {
-	if fix := checkName(a.Name); fix != "" {
-		return fmt.Errorf("attribute %v cannot be used: %s", a, fix)
+	fix := checkName(a.Name)
+	switch {
+	case fix != "":
+	case a.Kind == Text && a.Value == "": // a flag
+	case a.Kind == Text || a.Kind == Not:
+		fix = checkValue(a.Value)
+	case a.Kind == Number || a.Kind == Date:
+		_, fix = parseOrdinal(a.Kind, a.Value)
+	default:
+		fix = "the kinds are Text, Number, Date and Not"
 	}
-	if fix := checkValue(a.Value); a.Value != "" && fix != "" {
+	if fix != "" {
 		return fmt.Errorf("attribute %v cannot be used: %s", a, fix)
 	}
 	return nil
-}
-
-// Types of an attribute in its encoding, docs/spec/policy.md section 5. Others are reserved.
-const (
-	attributeVersion  = 1
-	attributeTypeFlag = 1
-	attributeTypeText = 2
-)
-
-// encode is the input of the hash to the curve: version, type, name, value, each of fixed width or with its length. It is
-// injective, so that no two attributes share a curve point.
-func (a Attribute) encode() []byte {
-	b := make([]byte, 0, 2+4+len(a.Name)+4+len(a.Value))
-	if a.Value == "" {
-		b = append(b, attributeVersion, attributeTypeFlag)
-		return wire.AppendString(b, a.Name)
-	}
-	b = append(b, attributeVersion, attributeTypeText)
-	b = wire.AppendString(b, a.Name)
-	return wire.AppendString(b, a.Value)
 }
 
 // isKeyword knows the words that are no names and no bare values. For values the case does not matter: `role = AND` is
@@ -151,14 +178,14 @@ func checkBare(value string) (fix string) {
 	return checkWord(value)
 }
 
-// checkWord returns what to do about the shape that names and bare values share, or "". A first digit would keep the next
-// version of the language from having numbers and dates, two dots from having ranges.
+// checkWord returns what to do about the shape that names and bare values share, or "". What begins with a digit is a number or
+// a date, what holds two dots a range.
 func checkWord(word string) (fix string) {
 	if !isLetter(word[0]) {
 		return "begin with a letter; a value that does not, put in double quotes"
 	}
 	if strings.Contains(word, "..") {
-		return "two dots are kept for ranges; use one, or put the value in double quotes"
+		return "two dots stand only in ranges of numbers and dates; use one, or put the value in double quotes"
 	}
 	return ""
 }

@@ -118,7 +118,7 @@ func TestInvalidAttributes(t *testing.T) {
 // A string of a policy is not an attribute, and an attribute ends where its text ends.
 func TestParseAttributeRefuses(t *testing.T) {
 	for _, text := range []string{
-		"", " ", "a b", "a and b", "(a)", "a = b)", "a = b, c", "1 of (a, b)", "not a", "a != b", "a >= 3", "a = 3", "a = \"\"", "a =", "= b", "a in b",
+		"", " ", "a b", "a and b", "(a)", "a = b)", "a = b, c", "1 of (a, b)", "not a", "a != 3", "a != 2024-01-01", "a >= 3", "a in 3..4", "a in (b)", "not a = b", "a = \"\"", "a != \"\"", "a =", "a !=", "= b", "a in b",
 	} {
 		a, err := ParseAttribute(text)
 		var syntax *SyntaxError

@@ -112,6 +112,10 @@ func decodeHeader(b []byte) (*header, error) {
 	if policy.String() != text {
 		d.Failf("the policy is not in its canonical form")
 	}
+	if !policy.plain() {
+		d.Failf("the policy holds comparisons or negations, which version 1 does not know")
+		return nil, d.Err()
+	}
 	h.Policy = policy
 	h.c0 = d.Raw(keySize)
 	h.enc = d.Raw(encSize(policy.formula()))

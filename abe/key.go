@@ -144,23 +144,15 @@ func randomDelta() pairing.Scalar {
 	return pairing.ReduceWide(&wide)
 }
 
-// decodeAttribute reads what Attribute.encode wrote.
-func decodeAttribute(outer *wire.Decoder, encoded []byte) (u Attribute) {
-	d := wire.NewDecoder(encoded)
-	version, kind := d.Uint8(), d.Uint8()
-	u.Name = d.String(maxName)
-	if kind == attributeTypeText {
-		u.Value = d.String(maxValue)
+// decodeAttribute reads an attribute of version 1: a flag or a text.
+func decodeAttribute(outer *wire.Decoder, encoded []byte) Attribute {
+	item, err := decodeItem(encoded)
+	if err == nil && !item.plain() {
+		err = errors.New("attribute is of a type that version 1 does not know")
 	}
-	switch {
-	case d.Finish() != nil:
-		outer.Failf("attribute: %v", d.Err())
-	case version != attributeVersion || kind != attributeTypeFlag && kind != attributeTypeText:
-		outer.Failf("attribute of version %d and type %d is not known here: a newer version of the library may read it", version, kind)
-	case u.validate() != nil:
-		outer.Failf("%v", u.validate())
-	case !bytes.Equal(u.encode(), encoded):
-		outer.Failf("attribute is not in its canonical form")
+	if err != nil {
+		outer.Failf("%v", err)
+		return Attribute{}
 	}
-	return u
+	return itemAttribute(item)
 }

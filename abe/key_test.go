@@ -59,15 +59,15 @@ func TestIssueKeyRefuses(t *testing.T) {
 		many[i] = Attribute{Name: "x", Value: fmt.Sprint("v", i)}
 	}
 	for want, attributes := range map[string][]Attribute{
-		"at least one": nil, "twice": {{"a", ""}, {"b", ""}, {"a", ""}}, "over the limit": many,
-		"give a name": {{"", "x"}}, "lower case": {{"Role", "x"}}, "keyword": {{"and", ""}}, "256": {{"a", string(make([]byte, 257))}},
+		"at least one": nil, "twice": {{Name: "a"}, {Name: "b"}, {Name: "a"}}, "over the limit": many,
+		"give a name": {{Value: "x"}}, "lower case": {{Name: "Role", Value: "x"}}, "keyword": {{Name: "and"}}, "256": {{Name: "a", Value: string(make([]byte, 257))}},
 	} {
 		_, err := a.IssueKey(attributes...)
 		require.ErrorContains(t, err, want)
 	}
 	// A flag and a value of one name are two attributes, and in one key more likely a value that was lost. Keys that have both are read:
 	// another issuer may have wished it.
-	for _, attributes := range [][]Attribute{{{"dept", "a"}, {"dept", ""}}, {{"dept", ""}, {"role", "x"}, {"dept", "a"}, {"dept", "b"}}} {
+	for _, attributes := range [][]Attribute{attributes(t, "dept = a", "dept"), attributes(t, "dept", "role = x", "dept = a", "dept = b")} {
 		_, err := a.IssueKey(attributes...)
 		require.ErrorContains(t, err, `dept is given with the value "a" and as a flag`)
 	}

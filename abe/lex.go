@@ -13,15 +13,15 @@ const maxText = 4096
 type tokenKind uint8
 
 const (
-	tokenEnd      tokenKind = iota
-	tokenWord               // begins with a letter: a name, a bare value or a keyword
-	tokenNumber             // begins like a number or a date
-	tokenString             // in double quotes
-	tokenOpen               // (
-	tokenClose              // )
-	tokenComma              // ,
-	tokenEquals             // =
-	tokenReserved           // an operator of the next version: != < <= > >=
+	tokenEnd     tokenKind = iota
+	tokenWord              // begins with a letter: a name, a bare value or a keyword
+	tokenNumber            // begins like a number, a date or a range of them
+	tokenString            // in double quotes
+	tokenOpen              // (
+	tokenClose             // )
+	tokenComma             // ,
+	tokenEquals            // =
+	tokenCompare           // != < <= > >= and a lone !
 )
 
 // token is one piece of the text. For a string, text is its decoded content; otherwise it is the piece itself.
@@ -34,8 +34,9 @@ type token struct {
 // lexer cuts the text into tokens, each byte looked at a bounded number of times. What belongs to a word is one token to
 // its last byte, so that dept_head is never dept followed by something, and NORTH never begins with NOT or N.
 type lexer struct {
-	text string
-	off  int
+	text    string
+	off     int
+	decoded []byte // of the last string with escapes
 }
 
 func (l *lexer) next() (token, error) {
@@ -74,9 +75,9 @@ func (l *lexer) next() (token, error) {
 		return l.take(tokenEquals, 1), nil
 	case c == '<' || c == '>' || c == '!':
 		if strings.HasPrefix(l.text[start+1:], "=") {
-			return l.take(tokenReserved, 2), nil
+			return l.take(tokenCompare, 2), nil
 		}
-		return l.take(tokenReserved, 1), nil
+		return l.take(tokenCompare, 1), nil
 	}
 	return token{}, l.stray()
 }
@@ -119,20 +120,28 @@ func (l *lexer) stray() error {
 // quoted reads a string in double quotes and decodes its escapes.
 func (l *lexer) quoted() (token, error) {
 	start := l.off
-	var value []byte
+	plain := true // no escape so far: the value is a part of the text
+	l.decoded = l.decoded[:0]
 	for i := start + 1; i < len(l.text); {
 		r, size := utf8.DecodeRuneInString(l.text[i:])
 		switch {
 		case r == '"':
 			l.off = i + 1
-			if fix := checkValue(string(value)); fix != "" {
+			value := l.text[start+1 : i]
+			if !plain {
+				value = string(l.decoded)
+			}
+			if fix := checkValue(value); fix != "" {
 				return token{}, &SyntaxError{start, showText(l.text[start:l.off]), "a value", fix}
 			}
-			return token{tokenString, start, string(value)}, nil
+			return token{tokenString, start, value}, nil
 		case r == '\\':
 			decoded, n, err := l.escape(i)
 			if err != nil {
 				return token{}, err
+			}
+			if plain {
+				plain, l.decoded = false, append(l.decoded, l.text[start+1:i]...)
 			}
 			r, size = decoded, n
 		case r == utf8.RuneError && size == 1:
@@ -142,7 +151,9 @@ func (l *lexer) quoted() (token, error) {
 		case !isVisible(r):
 			return token{}, &SyntaxError{i, fmt.Sprintf("the invisible U+%04X", r), "visible characters", fmt.Sprintf(`leave it out, or write \u{%x} so that readers see it`, r)}
 		}
-		value = utf8.AppendRune(value, r)
+		if !plain {
+			l.decoded = utf8.AppendRune(l.decoded, r)
+		}
 		i += size
 	}
 	return token{}, &SyntaxError{len(l.text), "the end", `the closing "`, fmt.Sprintf(`close the value that begins at byte %d; inside a value write \" for "`, start)}

@@ -1,6 +1,8 @@
 package abe
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,11 +34,7 @@ func FuzzParsePolicy(f *testing.F) {
 		again, err := ParsePolicy(canonical)
 		require.NoError(t, err)
 		require.Equal(t, canonical, again.String())
-		require.Equal(t, p.root, again.root)
-		require.Equal(t, p.attrs, again.attrs)
-		for _, a := range p.attrs {
-			require.NoError(t, a.validate())
-		}
+		requireSamePolicy(t, p, again)
 		if len(canonical) < maxText-8 {
 			for _, more := range []string{" x", ")", ",", " and", " or", "\"", "=", " = x = y", " 1", " not", "\x00", "\u00a0", "(", " of", ";", "#"} {
 				// After a flag " = x = y" is wrong at its second =, after a value at its first.
@@ -44,17 +42,90 @@ func FuzzParsePolicy(f *testing.F) {
 				require.Error(t, err, "%q", canonical+more)
 			}
 		}
-		everything := func(atom) bool { return true }
-		sel, ok := p.formula().satisfy(everything)
-		require.True(t, ok, "no policy is beyond all attributes")
-		if p.formula().cols() <= 32 {
-			require.True(t, reconstructs(denseRows(p, 0), sel))
+		v := declareFor(p)
+		require.False(t, Explain(p, v, nil).Granted)
+		f, err := p.expand(v)
+		if p.plain() {
+			require.NoError(t, err)
+			require.Equal(t, f.rows(), p.formula().rows())
 		}
-		_, ok = p.formula().satisfy(func(atom) bool { return false })
+		if err != nil {
+			return
+		}
+		leaves, tau, err := p.size(v)
+		require.NoError(t, err)
+		require.Equal(t, []int{f.leaves(), f.tau()}, []int{leaves, tau})
+		part := p.declarations(v)
+		decoded, err := decodeDeclarations(p, part.String())
+		require.NoError(t, err)
+		same, err := p.expand(decoded)
+		require.NoError(t, err)
+		require.Equal(t, f.atoms, same.atoms)
+		require.Equal(t, f.root, same.root)
+		everything := func(atom) bool { return true }
+		_, ok := f.satisfy(everything)
+		require.True(t, ok, "no policy is beyond all atoms")
+		_, ok = f.satisfy(func(atom) bool { return false })
 		require.False(t, ok, "no policy lets everybody in")
-		require.True(t, Explain(p, p.attrs).Granted)
-		require.False(t, Explain(p, nil).Granted)
 	})
+}
+
+// declareFor makes a vocabulary under which p can mean something: names are what the first of their predicates needs.
+func declareFor(p *Policy) *Vocabulary {
+	lines := map[string]string{}
+	values := map[string][]string{}
+	for i := range p.predicates {
+		q := &p.predicates[i]
+		switch {
+		case q.kind == Number:
+			lines[q.name] = "number -1000..1000"
+		case q.kind == Date:
+			lines[q.name] = "date 1900-01-01..2100-12-31"
+		case q.negated != (q.op == opUnequal) && lines[q.name] == "":
+			lines[q.name] = []string{"one of other", "many of other"}[len(lines)%2]
+		}
+		if q.kind == Text {
+			values[q.name] = append(values[q.name], p.valuesOf(q)...)
+		}
+	}
+	text := ""
+	for name, line := range lines {
+		text += name + ": " + line
+		if strings.HasSuffix(line, "other") {
+			slices.Sort(values[name])
+			for _, value := range slices.Compact(values[name]) {
+				if value != "other" {
+					text += string(appendLiteral([]byte(", "), Text, value))
+				}
+			}
+		}
+		text += "\n"
+	}
+	v, err := ParseVocabulary(text)
+	if err != nil {
+		return nil // a limit
+	}
+	return v
+}
+
+// requireSamePolicy compares trees, not how they are stored.
+func requireSamePolicy(t require.TestingT, p, q *Policy) {
+	require.Equal(t, p.shape(p.root), q.shape(q.root))
+	require.Equal(t, p.predicates, q.predicates)
+	require.Equal(t, p.values, q.values)
+}
+
+// shape writes every gate with its numbers.
+func (p *Policy) shape(e int16) string {
+	x := &p.exprs[e]
+	s := fmt.Sprint(x.not, x.k, x.n)
+	if x.isLeaf() {
+		return fmt.Sprint(s, " ", p.literal(&p.predicates[x.predicate]))
+	}
+	for kid := range p.kids(x) {
+		s += " (" + p.shape(kid) + ")"
+	}
+	return s
 }
 
 // An attribute's text has one form, and it is a policy of one leaf.

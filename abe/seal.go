@@ -33,7 +33,7 @@ type Record struct {
 
 // check refuses what ParsePolicy did not make.
 func (p *Policy) check() error {
-	if p == nil || p.root == nil {
+	if p == nil || p.text == "" {
 		return errors.New("abe: no policy: get one from ParsePolicy")
 	}
 	return nil
@@ -185,7 +185,7 @@ func (k *Key) openHeader(h *header, companion, associated []byte) (payloadKey [k
 	}
 	sel, ok := h.Policy.formula().satisfy(k.has)
 	if !ok {
-		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, k.in().attributes)}
+		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, nil, k.in().attributes)}
 	}
 	if h.NeedsCompanion && companion == nil {
 		return payloadKey, &DeniedError{Kind: DeniedCompanion}

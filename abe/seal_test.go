@@ -115,7 +115,7 @@ func TestFriendlyChecks(t *testing.T) {
 	require.NoError(t, err)
 	_, err = k.Open(sealed, nil)
 	d := denied(t, err, DeniedPolicy)
-	require.Equal(t, flags("a"), d.Explanation.Missing)
+	require.Equal(t, []string{"a"}, d.Explanation.Missing)
 	require.ErrorContains(t, err, "needs a")
 
 	whole := issue(t, a, "a", "b")
@@ -407,7 +407,7 @@ func TestZeroValues(t *testing.T) {
 	}
 	for _, p := range []*Policy{nil, new(Policy)} {
 		require.Empty(t, p.String())
-		e := Explain(p, flags("a"))
+		e := Explain(p, nil, flags("a"))
 		require.False(t, e.Granted)
 		require.Contains(t, e.String(), "refused: there is no policy")
 		_, err := p.MarshalText()
@@ -448,12 +448,12 @@ func TestHeaderInJSON(t *testing.T) {
 // A header is inspected and refused without the share matrix, which is large for "255 of 256".
 func TestHeadersCostNoMatrix(t *testing.T) {
 	p := parsePolicy(t, "255 of ("+numbered(256)+")")
-	p.f.matrix = func() ([]row, int) { t.Fatal("the matrix was built"); return nil, 0 }
+	p.formula().matrix = func() ([]row, int) { t.Fatal("the matrix was built"); return nil, 0 }
 	require.Equal(t, 2*pairing.G2Size+256*pairing.G1Size, encSize(p.formula()))
 	require.NotEmpty(t, appendPre(nil, [32]byte{}, p, false))
 	_, ok := p.formula().satisfy(func(atom) bool { return true })
 	require.True(t, ok)
-	require.False(t, Explain(p, nil).Granted)
+	require.False(t, Explain(p, nil, nil).Granted)
 	rapid.Check(t, func(t *rapid.T) {
 		tree := drawTree(t, 30, 4)
 		if tree.leaves() > 60 {

@@ -24,6 +24,9 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == memoryCommand {
 		os.Exit(memoryMain(os.Args[2:], os.Stdout, os.Stderr))
 	}
+	if len(os.Args) == 2 && os.Args[1] == docsCommand {
+		os.Exit(docsMain(os.Stdout, os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	go func() {
 		<-ctx.Done()

@@ -24,6 +24,8 @@ Measures veilchart against other implementations, in turn in one run, and prints
                      rates, so that bigger is better for veilchart. It replaces that of an earlier run.
   DIR/table.txt      the table, with the machine and what is not comparable
 
+go run ./bench docs makes docs/bench from the raw files in bench/results, without measuring.
+
 Ctrl-C stops after the operation that is running and keeps what was measured.
 
 Flags:

@@ -80,14 +80,14 @@ type Growth struct {
 	Exponent         float64
 }
 
-// Growths fits an exponent to every series of three or more rows whose names differ in a last part parameter=number only.
+// Growths fits an exponent to every series of three or more rows of times or lengths whose names differ in a last part parameter=number only.
 func Growths(rows []Row, parameter string) []Growth {
 	type series struct{ name, impl, unit string }
 	var order []series
 	xs, ys := map[series][]float64{}, map[series][]float64{}
 	for _, r := range rows {
 		at := strings.LastIndexByte(r.Name, '/')
-		if at < 0 || MoreIsBetter(r.Unit) {
+		if at < 0 || r.Unit != Nanoseconds && r.Unit != Bytes {
 			continue
 		}
 		var x float64

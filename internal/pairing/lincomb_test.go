@@ -90,6 +90,20 @@ func TestRandomWeightsDiffer(t *testing.T) {
 	require.Equal(t, append(make([]byte, 16), w[0][:]...), func() []byte { b := w[0].Scalar().Bytes(); return b[:] }())
 }
 
+// Each of the 128 bits is seen as 0 and as 1 in 64 draws, but for a chance of 2^-56.
+func TestWeightsHave128RandomBits(t *testing.T) {
+	var ones, zeros Weight
+	for _, w := range RandomWeights(64) {
+		for i, b := range w {
+			ones[i] |= b
+			zeros[i] |= ^b
+		}
+	}
+	all := Weight(bytes.Repeat([]byte{0xff}, 16))
+	require.Equal(t, all, ones)
+	require.Equal(t, all, zeros)
+}
+
 func TestNewG1sRefuses(t *testing.T) {
 	g := G1Generator().Bytes()
 	identity := G1Identity().Bytes()

@@ -18,7 +18,7 @@ func TestReadmeExampleRuns(t *testing.T) {
 	require.NoError(t, err)
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(text), -1)
 	require.Len(t, blocks, 1, "the README has one block of Go")
-	program := "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n\n\t\"" + module + "/abe\"\n)\n\n" +
+	program := "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n\t\"time\"\n\n\t\"" + module + "/abe\"\n)\n\n" +
 		"func main() {\n\tif err := readme(); err != nil {\n\t\tfmt.Println(err)\n\t\tos.Exit(1)\n\t}\n}\n\n" +
 		"func readme() error {\n" + blocks[0][1] + "\tfmt.Println(string(record))\n\treturn err\n}\n"
 	file := filepath.Join(t.TempDir(), "main.go")

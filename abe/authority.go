@@ -4,80 +4,124 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/veilchart/veilchart/internal/pairing"
 	"github.com/veilchart/veilchart/internal/wire"
 )
 
-// maxAttributes is the largest number of attributes of one key.
-const maxAttributes = 1024
+// Limits of a key.
+const (
+	maxAttributes = maxItems // attributes, with those that the authority adds for what a holder is not
+	maxAtoms      = 4096 // what they and the window come to: a number counts once for each of its bits and once more
+)
 
 // Authority issues keys. Its master secret opens everything that was sealed under its Params. It is immutable, safe for
-// concurrent use and prints as "redacted". Get one from GenerateAuthority or NewAuthority: of the zero Authority IssueKey returns
+// concurrent use and prints as "redacted". Get one from GenerateAuthority or NewAuthority: of the zero Authority IssueKey and WithVocabulary return
 // an error and the other methods panic.
-type Authority struct{ hidden **master }
+type Authority struct{ hidden **authorityParts }
 
-type master struct {
-	alpha  pairing.Scalar
+type authorityParts struct {
 	params *Params
+	master master
 }
 
-func newAuthority(alpha pairing.Scalar) *Authority {
-	y := pairing.PairProduct(pairing.Pair{P: pairing.G1Generator(), Q: pairing.G2Generator()}).Exp(alpha) // Y = e(g1,g2)^alpha
-	m := &master{alpha, newParams(y)}
-	return &Authority{&m}
+func authorityOf(params *Params, m master) *Authority {
+	parts := &authorityParts{params, m}
+	return &Authority{&parts}
 }
 
-func (a *Authority) in() *master { return *a.hidden }
+func (a *Authority) in() *authorityParts { return *a.hidden }
 
-// GenerateAuthority draws a new master secret. It takes a few milliseconds. The error is always nil now and is there for
-// suites whose generation can fail.
-func GenerateAuthority() (*Authority, error) { return newAuthority(pairing.RandomScalar()), nil }
+func (a *Authority) check() error {
+	if a == nil || a.hidden == nil {
+		return errors.New("abe: no authority: get one from GenerateAuthority or NewAuthority")
+	}
+	return nil
+}
 
-// NewAuthority decodes what ExposeSecret returned: 76 bytes. A damaged secret is refused: the encoding carries the
-// fingerprint of the params that belong to it. Errors are ErrFormat.
+// GenerateAuthority draws a new master secret. vocabulary declares the names that hold numbers, dates or one of several values; nil declares
+// none, and then attributes are flags and text. It takes a few milliseconds.
+func GenerateAuthority(suite Suite, vocabulary *Vocabulary) (*Authority, error) {
+	if vocabulary == nil {
+		vocabulary = new(Vocabulary)
+	}
+	var m master
+	switch suite {
+	case FABEO:
+		m = newFABEOMaster(pairing.RandomScalar())
+	case TKN20:
+		var err error
+		if m, err = generateTKN20(); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("abe: %v: choose FABEO, or TKN20 for a standard assumption", suite)
+	}
+	return authorityOf(newParams(version2, suite, vocabulary, m.public()), m), nil
+}
+
+// NewAuthority decodes what ExposeSecret returned. A damaged secret is refused: the encoding carries the
+// fingerprint of the params that belong to it. Authorities of version 1 are read. Errors are ErrFormat.
 func NewAuthority(secret []byte) (*Authority, error) {
 	d := wire.NewDecoder(secret)
-	decodePrefix(d, wire.KindABEAuthority)
-	d.Len(0, 0) // vocabulary, reserved
-	fingerprint, raw := d.Raw(32), d.Raw(pairing.ScalarSize)
-	if err := d.Finish(); err != nil {
-		return nil, err
-	}
-	alpha, err := pairing.NewScalar(raw)
-	if err != nil {
-		d.Failf("the master secret is damaged: restore it from a copy")
+	version, suite := decodePrefix(d, wire.KindABEAuthority)
+	v := decodeVocabulary(d, version)
+	fingerprint := d.Raw(32)
+	if d.Err() != nil {
 		return nil, d.Err()
 	}
-	a := newAuthority(alpha)
-	if subtle.ConstantTimeCompare(fingerprint, a.in().params.fingerprint[:]) != 1 {
+	m := decodeMaster(d, suite)
+	if d.Err() != nil {
+		return nil, d.Err()
+	}
+	params := newParams(version, suite, v, m.public())
+	if subtle.ConstantTimeCompare(fingerprint, params.fingerprint[:]) != 1 {
 		d.Failf("the master secret does not belong to the fingerprint stored with it: restore it from a copy")
 		return nil, d.Err()
 	}
-	return a, nil
+	return authorityOf(params, m), nil
 }
 
-// ExposeSecret returns the canonical encoding with the master secret in the clear. Encrypt it before it is stored.
+// ExposeSecret returns the canonical encoding with the master secret in the clear. Encrypt it before it is stored. docs/spec/abe.md section 7.
 func (a *Authority) ExposeSecret() []byte {
-	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEAuthority, Version: formatVersion, Suite: suiteFABEO})
-	b = wire.AppendBytes(b, nil) // vocabulary, reserved
-	b = append(b, a.in().params.fingerprint[:]...)
-	alpha := a.in().alpha.Bytes()
-	return append(b, alpha[:]...)
+	p := a.in().params
+	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEAuthority, Version: p.version, Suite: uint8(p.suite)})
+	b = wire.AppendString(b, p.vocabulary.String())
+	return a.in().master.append(append(b, p.fingerprint[:]...))
 }
 
 // Params returns what everybody who seals needs.
 func (a *Authority) Params() *Params { return a.in().params }
 
-// IssueKey makes a key for a set of 1 to 1,024 different attributes. An attribute that is given twice is refused, because
+// WithVocabulary returns the same authority, with the same master secret, for another vocabulary. Keys and objects of both go together. Names and
+// values may be added; what would change the meaning of objects or keys that are already out is refused: see Vocabulary. An authority of
+// version 1 becomes one of version 2.
+func (a *Authority) WithVocabulary(vocabulary *Vocabulary) (*Authority, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	if vocabulary == nil {
+		vocabulary = new(Vocabulary)
+	}
+	p := a.in().params
+	if err := p.vocabulary.extends(vocabulary); err != nil {
+		return nil, fmt.Errorf("abe: %w", err)
+	}
+	return authorityOf(newParams(version2, p.suite, vocabulary, p.public), a.in().master), nil
+}
+
+// IssueKey makes a key that reads what is sealed inside window, for a set of different attributes: 1 to 1,024, less those that the authority adds for the values of
+// names declared many that the holder does not have. An attribute that is given twice is refused, because
 // it is more likely a mistake than a wish; so is a name that is there with a value and as a flag, because a value was more likely
-// lost. An empty Value alone is not noticed: role without one is the flag role. Check values that come from
+// lost, and what the vocabulary does not allow. An empty Value alone is not noticed: role without one is the flag role. Check values that come from
 // elsewhere before they are issued. The same set gives another key each time, and two keys never combine. Cost: one
-// multiplication and at first a hash in G1 for each attribute, about 0.4 ms.
-func (a *Authority) IssueKey(attributes ...Attribute) (*Key, error) {
-	if a == nil || a.hidden == nil {
-		return nil, errors.New("abe: no authority: get one from GenerateAuthority or NewAuthority")
+// multiplication and at first a hash in G1 for each attribute, for a number or date for each bit of its range, and for each of the 4 to 44 prefixes of the window.
+func (a *Authority) IssueKey(window Window, attributes ...Attribute) (*Key, error) {
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	if err := window.check(); err != nil {
+		return nil, err
 	}
 	if len(attributes) == 0 {
 		return nil, errors.New("abe: a key needs at least one attribute: name what the holder is or may do")
@@ -85,22 +129,23 @@ func (a *Authority) IssueKey(attributes ...Attribute) (*Key, error) {
 	if len(attributes) > maxAttributes {
 		return nil, fmt.Errorf("abe: %d attributes are over the limit of %d: issue several keys", len(attributes), maxAttributes)
 	}
-	attributes = slices.Clone(attributes)
-	slices.SortFunc(attributes, compareAttributes)
-	bare := map[string]bool{}
-	for i, u := range attributes {
-		if err := u.validate(); err != nil {
-			return nil, fmt.Errorf("abe: %w", err)
-		}
-		if i > 0 && u == attributes[i-1] {
-			return nil, fmt.Errorf("abe: attribute %v is given twice: give it once", u)
-		}
-		if u.Value == "" {
-			bare[u.Name] = true // flags sort before values
-		} else if bare[u.Name] {
-			return nil, fmt.Errorf("abe: %s is given with the value %s and as a flag, without one: if a value was lost, find it, otherwise give the flag another name",
-				u.Name, appendQuoted(nil, u.Value))
-		}
+	items, err := a.in().params.vocabulary.items(attributes)
+	if err != nil {
+		return nil, fmt.Errorf("abe: %w", err)
 	}
-	return a.keyGen(attributes), nil
+	return a.issue(window, items)
+}
+
+// issue makes a key for items, which are sorted and different.
+func (a *Authority) issue(window Window, items []atom) (*Key, error) {
+	atoms := keyAtoms(items, &window)
+	if len(items) > maxAttributes || len(atoms) > maxAtoms {
+		return nil, fmt.Errorf("abe: the attributes come to %d with those for what the holder is not, and to %d components of the key; the limits are %d and %d: issue several keys",
+			len(items), len(atoms), maxAttributes, maxAtoms)
+	}
+	s, err := a.in().master.issue(atoms)
+	if err != nil {
+		return nil, err
+	}
+	return keyOf(&keyParts{version: version2, params: a.in().params, window: window, items: items, secret: s}), nil
 }

@@ -24,7 +24,7 @@ func wide(t testing.TB, n int) (*Policy, []Attribute) {
 func BenchmarkSeal(b *testing.B) {
 	for _, n := range []int{1, 6, 100} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			a, _ := GenerateAuthority()
+			a, _ := GenerateAuthority(FABEO, nil)
 			policy, _ := wide(b, n)
 			record := make([]byte, 1000)
 			for b.Loop() {
@@ -36,7 +36,7 @@ func BenchmarkSeal(b *testing.B) {
 }
 
 func BenchmarkSealManyOf100(b *testing.B) {
-	a, _ := GenerateAuthority()
+	a, _ := GenerateAuthority(FABEO, nil)
 	policy, _ := wide(b, 6)
 	var records []Record
 	for i := range 100 {
@@ -51,9 +51,9 @@ func BenchmarkSealManyOf100(b *testing.B) {
 func BenchmarkOpen(b *testing.B) {
 	for _, n := range []int{1, 6, 100} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			a, _ := GenerateAuthority()
+			a, _ := GenerateAuthority(FABEO, nil)
 			policy, attributes := wide(b, n)
-			key, err := a.IssueKey(attributes...)
+			key, err := a.IssueKey(always, attributes...)
 			require.NoError(b, err)
 			sealed, err := a.Params().Seal(policy, make([]byte, 1000), nil)
 			require.NoError(b, err)
@@ -69,10 +69,10 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkOpenUses(b *testing.B) {
 	for _, n := range []int{1, 2, 16} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			a, _ := GenerateAuthority()
+			a, _ := GenerateAuthority(FABEO, nil)
 			policy, err := ParsePolicy(strings.Repeat("(a or b) and ", n-1) + "(a or b)")
 			require.NoError(b, err)
-			key, err := a.IssueKey(Attribute{Name: "a"})
+			key, err := a.IssueKey(always, Attribute{Name: "a"})
 			require.NoError(b, err)
 			sealed, err := a.Params().Seal(policy, make([]byte, 1000), nil)
 			require.NoError(b, err)
@@ -86,9 +86,9 @@ func BenchmarkOpenUses(b *testing.B) {
 
 // BenchmarkSealManyRecord is the cost of one more record of 1 kB in a call.
 func BenchmarkSealManyRecord(b *testing.B) {
-	a, _ := GenerateAuthority()
+	a, _ := GenerateAuthority(FABEO, nil)
 	policy, _ := wide(b, 6)
-	core, K := a.Params().encapsulate(policy, nil)
+	core, K := encapsulate(b, a.Params(), policy)
 	for b.Loop() {
 		_, err := sealRecord(core, K, "id", make([]byte, 1000), nil)
 		require.NoError(b, err)
@@ -96,18 +96,18 @@ func BenchmarkSealManyRecord(b *testing.B) {
 }
 
 func BenchmarkIssueKey(b *testing.B) {
-	a, _ := GenerateAuthority()
+	a, _ := GenerateAuthority(FABEO, nil)
 	_, attributes := wide(b, 10)
 	for b.Loop() {
-		_, err := a.IssueKey(attributes...)
+		_, err := a.IssueKey(always, attributes...)
 		require.NoError(b, err)
 	}
 }
 
 func BenchmarkNewKey(b *testing.B) {
-	a, _ := GenerateAuthority()
+	a, _ := GenerateAuthority(FABEO, nil)
 	_, attributes := wide(b, 10)
-	key, _ := a.IssueKey(attributes...)
+	key, _ := a.IssueKey(always, attributes...)
 	encoding := key.ExposeSecret()
 	for b.Loop() {
 		_, err := NewKey(encoding)

@@ -86,7 +86,7 @@ func TestAssociatedDataAreCommitted(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a")
 	first, second := []byte("patient 17"), []byte("patient 18")
-	core, K := a.Params().encapsulate(parsePolicy(t, "a"), nil)
+	core, K := encapsulate(t, a.Params(), parsePolicy(t, "a"))
 	for _, committed := range [][]byte{first, second} {
 		head, payloadKey := makeHeader(core, K, "", committed, 0)
 		payload := twoFaced(t, payloadKey, first, second)
@@ -100,7 +100,7 @@ func TestAssociatedDataAreCommitted(t *testing.T) {
 		h, err := decodeHeader(object)
 		require.NoError(t, err)
 		for _, associated := range [][]byte{first, second, nil} {
-			_, headerErr := k.openHeader(h, nil, associated)
+			_, headerErr := k.openHeader(h, opening{associated: associated})
 			got, err := k.Open(object, &Options{AssociatedData: associated})
 			if string(associated) == string(committed) {
 				require.NoError(t, err)

@@ -12,21 +12,23 @@ import (
 // dishonestSeal is a sealer who knows sigma and s1 and follows the protocol in everything but enc: change edits ct1 | ct2 | ct3,
 // and pre, mask, C0, K and the tail are made to fit the result. With change nil the object is honest.
 func dishonestSeal(t testing.TB, params *Params, p *Policy, sigma [keySize]byte, change func(enc []byte)) []byte {
-	pre := appendPre(nil, params.fingerprint, p, false)
-	enc, s1 := params.encrypt(p.formula(), coins{xof(labelCoins, sigma[:], pre)})
+	sealer, err := params.sealer(p, &Options{Day: testDay})
+	require.NoError(t, err)
+	pub, pre := fabeoPublicOf(params), sealer.appendPre(nil, nil)
+	enc, s1 := pub.encrypt(sealer.formula, coins{xof(labelCoins, sigma[:], pre)})
 	if change != nil {
 		honest := bytes.Clone(enc)
 		change(enc)
 		require.NotEqual(t, honest, enc)
 	}
-	d := params.y.Exp(s1).Bytes()
+	d := pub.y.Exp(s1).Bytes()
 	mask := derive(labelMask, d[:], pre, enc)
 	core := bytes.Clone(pre)
 	for i := range sigma {
 		core = append(core, sigma[i]^mask[i])
 	}
 	core = append(core, enc...)
-	sealed, err := sealRecord(core, sharedKey(sigma, nil, core), "", []byte("x"), nil)
+	sealed, err := sealRecord(core, sharedKey(sigma, nil, nil, core), "", []byte("x"), nil)
 	require.NoError(t, err)
 	return sealed
 }
@@ -55,9 +57,10 @@ func TestDishonestSealer(t *testing.T) {
 	a := generate(t)
 	params, p, sigma := a.Params(), parsePolicy(t, dishonestPolicy), [keySize]byte{9}
 	k := issue(t, a, "b", "c")
-	sel, ok := p.formula().satisfy(k.has)
+	f := p.onDay(testDay)
+	sel, ok := f.satisfy(k.has)
 	require.True(t, ok)
-	require.Equal(t, []int{1, 3}, []int{sel[0].row, sel[1].row})
+	require.Equal(t, []int{1, 3, 4}, []int{sel[0].row, sel[1].row, sel[2].row}, "b, c and the day")
 
 	got, err := k.Open(dishonestSeal(t, params, p, sigma, nil), nil)
 	require.NoError(t, err, "the sealer is honest but for the change")
@@ -72,15 +75,15 @@ func TestDishonestSealer(t *testing.T) {
 		require.NoError(t, err)
 		honest, err := decodeHeader(dishonestSeal(t, params, p, sigma, nil))
 		require.NoError(t, err)
-		d, err := k.decrypt(p.formula(), honest.enc, sel) // what the pairings give; the row that is used and outside the subgroup would add 1
+		d, err := fabeoOf(k).decrypt(f, honest.enc(), sel) // what the pairings give; the row that is used and outside the subgroup would add 1
 		require.NoError(t, err)
-		require.Equal(t, sigma, unmask(h, d), name)
-		_, err = unwrap(h, sharedKey(sigma, nil, h.core), nil)
+		require.Equal(t, sigma, unmask(h.pre, h.body, d), name)
+		_, err = unwrap(h, sharedKey(sigma, nil, nil, h.core), nil)
 		require.NoError(t, err, name)
-		_, err = params.recover(h, nil, d)
+		_, err = fabeoPublicOf(params).recover(h.pre, h.body, f, d)
 		require.ErrorIs(t, err, ErrDecrypt, "%s: with the right d", name)
 		if name != "row-used-order-three" {
-			same, err := k.decrypt(p.formula(), h.enc, sel)
+			same, err := fabeoOf(k).decrypt(f, h.enc(), sel)
 			require.NoError(t, err)
 			require.True(t, same.Equal(d), "%s: the pairings see nothing", name)
 		}

@@ -12,11 +12,11 @@ import (
 )
 
 func Example() {
-	authority, err := abe.GenerateAuthority()
+	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	doctor, err := authority.IssueKey(abe.Attribute{Name: "role", Value: "doctor"}, abe.Attribute{Name: "dept", Value: "cardiology"})
+	doctor, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "role", Value: "doctor"}, abe.Attribute{Name: "dept", Value: "cardiology"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -37,11 +37,11 @@ func Example() {
 }
 
 func ExampleDeniedError() {
-	authority, err := abe.GenerateAuthority()
+	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	clerk, err := authority.IssueKey(abe.Attribute{Name: "role", Value: "clerk"})
+	clerk, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "role", Value: "clerk"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -67,11 +67,11 @@ func ExampleDeniedError() {
 // The records of one patient under one policy share an encapsulation. With a companion key, destroying that key makes all of
 // them unreadable.
 func ExampleParams_SealMany() {
-	authority, err := abe.GenerateAuthority()
+	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	nurse, err := authority.IssueKey(abe.Attribute{Name: "role", Value: "nurse"})
+	nurse, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "role", Value: "nurse"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func ExampleParams_SealMany() {
 	sealed, err := authority.Params().SealMany(policy, []abe.Record{
 		{ID: "obs-1", Plaintext: []byte("36.9"), AssociatedData: []byte("patient 17, obs-1")},
 		{ID: "obs-2", Plaintext: []byte("37.2"), AssociatedData: []byte("patient 17, obs-2")},
-	}, patientKey)
+	}, &abe.Options{Companion: patientKey})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -103,11 +103,11 @@ func ExampleParams_SealMany() {
 }
 
 func ExampleParams_EncryptFrom() {
-	authority, err := abe.GenerateAuthority()
+	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	key, err := authority.IssueKey(abe.Attribute{Name: "radiology"})
+	key, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "radiology"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -134,11 +134,11 @@ func ExampleParams_EncryptFrom() {
 
 // A writer is closed after everything was written, and not before: there is no defer.
 func ExampleParams_Encrypt() {
-	authority, err := abe.GenerateAuthority()
+	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	key, err := authority.IssueKey(abe.Attribute{Name: "radiology"})
+	key, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "radiology"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -16,13 +16,14 @@ func takeApart(t *testing.T, k *Key, sealed []byte, opts *Options) drawn {
 	h, err := decodeHeader(sealed)
 	require.NoError(t, err)
 	payloadKey := payloadKeyOf(t, k, sealed, opts)
-	sel, ok := h.Policy.formula().satisfy(k.has)
+	f := h.Policy.onDay(h.Day)
+	sel, ok := f.satisfy(k.has)
 	require.True(t, ok)
-	d, err := k.decrypt(h.Policy.formula(), h.enc, sel)
+	d, err := fabeoOf(k).decrypt(f, h.enc(), sel)
 	require.NoError(t, err)
-	sigma := unmask(h, d)
+	sigma := unmask(h.pre, h.body, d)
 	head := sealed[h.Size:][:payloadHead]
-	return drawn{h.core, h.c0, h.enc[:96], h.wrapped, h.commit, head[1:noncePosition], head[noncePosition:], sigma[:], payloadKey[:]}
+	return drawn{h.core, h.c0(), h.enc()[:96], h.wrapped, h.commit, head[1:noncePosition], head[noncePosition:], sigma[:], payloadKey[:]}
 }
 
 // requireFresh requires that each byte of what is drawn takes at least two values among the objects. Of 8 objects a byte is constant
@@ -58,7 +59,7 @@ func TestEverySealIsFresh(t *testing.T) {
 			return sealed
 		},
 		"SealMany": func() []byte {
-			sealed, err := a.Params().SealMany(policy, []Record{{ID: "r", Plaintext: []byte("x"), AssociatedData: []byte("ad")}}, opts.Companion)
+			sealed, err := a.Params().SealMany(policy, []Record{{ID: "r", Plaintext: []byte("x"), AssociatedData: []byte("ad")}}, &Options{Companion: opts.Companion})
 			require.NoError(t, err)
 			return sealed[0]
 		},
@@ -125,7 +126,7 @@ func TestRecordsOfABatchAreFresh(t *testing.T) {
 func payloadKeyOf(t *testing.T, k *Key, sealed []byte, opts *Options) [keySize]byte {
 	h, err := decodeHeader(sealed)
 	require.NoError(t, err)
-	payloadKey, err := k.openHeader(h, opts.Companion, opts.AssociatedData)
+	payloadKey, err := k.openHeader(h, opening{associated: opts.AssociatedData, companion: opts.Companion})
 	require.NoError(t, err)
 	return payloadKey
 }

@@ -11,7 +11,7 @@ import (
 
 // Fixed secrets, so that a failing input of the fuzzer fails again.
 func fuzzAuthority(t testing.TB) *Authority {
-	return newAuthority(coins{xof(labelCoins, []byte("fuzz"))}.scalar())
+	return authorityFrom(coins{xof(labelCoins, []byte("fuzz"))}.scalar())
 }
 
 func FuzzNewKey(f *testing.F) {
@@ -60,7 +60,7 @@ func FuzzNewParams(f *testing.F) {
 func FuzzInspect(f *testing.F) {
 	params := fuzzAuthority(f).Params()
 	for _, text := range []string{"a", "a and (b or c)", `2 of (a, role = "x y", c)`} {
-		sealed, err := params.SealMany(parsePolicy(f, text), []Record{{ID: "id", Plaintext: []byte("x")}}, bytes.Repeat([]byte{1}, 32))
+		sealed, err := params.SealMany(parsePolicy(f, text), []Record{{ID: "id", Plaintext: []byte("x")}}, &Options{Companion: bytes.Repeat([]byte{1}, 32), Day: testDay})
 		require.NoError(f, err)
 		f.Add(sealed[0])
 	}
@@ -71,8 +71,7 @@ func FuzzInspect(f *testing.F) {
 			require.ErrorIs(t, err, ErrFormat)
 			return
 		}
-		again := appendPre(nil, h.Params, h.Policy, h.NeedsCompanion)
-		again = append(append(again, h.c0...), h.enc...)
+		again := encodeCore(h)
 		require.Equal(t, h.core, again)
 		again = append(again, 0, 0, byte(len(h.RecordID)>>8), byte(len(h.RecordID)))
 		again = append(append(append(again, h.RecordID...), h.wrapped...), h.commit...)

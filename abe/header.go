@@ -1,6 +1,7 @@
 package abe
 
 import (
+	"crypto/mlkem"
 	"encoding/binary"
 
 	"github.com/veilchart/veilchart/internal/wire"
@@ -8,7 +9,7 @@ import (
 
 // Limits of a header, checked before anything is allocated.
 const (
-	maxCore     = 1 << 16 // bytes after the length field; 4 KiB of policy and 1,024 rows have 55,000
+	maxCore     = 1 << 16 // bytes after the length field
 	maxPolicy   = 4 << 10
 	maxRecordID = 256
 )
@@ -22,22 +23,28 @@ const (
 
 // Header is the public part of a sealed object: anybody who holds the object reads it.
 type Header struct {
-	Policy         *Policy
-	Params         [32]byte // fingerprint of the params under which it was sealed
-	NeedsCompanion bool     // a companion key is needed besides attributes
-	RecordID       string   // as given to SealMany, otherwise ""
-	Size           int      // bytes of the header; the payload follows
+	Version        uint8 // of the format: 2, or 1 for old objects
+	Suite          Suite
+	Authority      [32]byte    // the authority whose keys open it: see Params.Authority
+	Day            Day         // the sealing day; 0 in version 1, which has none
+	Policy         *Policy     // who may open it
+	Vocabulary     *Vocabulary // the declarations that the policy was read with, and no others
+	NeedsCompanion bool        // a companion key is needed besides attributes
+	Hybrid         bool        // an ML-KEM-768 key is needed besides attributes
+	RecordID       string      // as given to SealMany, otherwise ""
+	Size           int         // bytes of the header; the payload follows
 }
 
-// header is the decoded form; the slices are parts of the object. docs/spec/abe.md section 8.
+// header is the decoded form; the slices are parts of the object. docs/spec/abe.md section 9.
 type header struct {
 	Header
-	pre     []byte // prefix to the reserved ML-KEM part
-	c0      []byte // sigma, masked
-	enc     []byte // ct1, ct2, ct3
-	core    []byte // pre, c0, enc
-	wrapped []byte // payload key under a key from K
-	commit  []byte // to the payload key and the associated data
+	leaves, tau int    // of the policy
+	pre         []byte // prefix to the ML-KEM part
+	hybrid      []byte // the ML-KEM-768 ciphertext, or empty
+	body        []byte // of the suite
+	core        []byte // pre, body
+	wrapped     []byte // payload key under a key from K
+	commit      []byte // to the payload key and the associated data
 }
 
 // Inspect reads the header of a sealed object without a key. sealed may be cut anywhere after the header. Nothing in a header
@@ -50,78 +57,90 @@ func Inspect(sealed []byte) (*Header, error) {
 	return &h.Header, nil
 }
 
-// appendPre appends the part of the header that the coins depend on. size is the length of the core after its length field.
-func appendPre(b []byte, fingerprint [32]byte, policy *Policy, companion bool) []byte {
-	start := len(b)
-	b = wire.AppendHeader(b, wire.Header{Kind: wire.KindABEObject, Version: formatVersion, Suite: suiteFABEO})
-	b = append(b, 0, 0, 0, 0) // length of the core, below
-	b = append(b, fingerprint[:]...)
-	b = binary.BigEndian.AppendUint64(b, 0) // epoch, reserved
-	if companion {
+// coreSize is the length of the core after its length field.
+func (s *sealer) coreSize() int {
+	size := 32 + 8 + 1 + 4 + len(s.policy) + 4 + len(s.declarations) + 4 + s.bodySize
+	if s.hybrid != nil {
+		size += mlkem.CiphertextSize768
+	}
+	return size
+}
+
+// appendPre appends the part of the header before the body.
+func (s *sealer) appendPre(b []byte, hybrid []byte) []byte {
+	b = wire.AppendHeader(b, wire.Header{Kind: wire.KindABEObject, Version: version2, Suite: uint8(s.params.suite)})
+	b = binary.BigEndian.AppendUint32(b, uint32(s.coreSize()))
+	b = append(b, s.params.authority[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.day))
+	if s.companion != nil {
 		b = append(b, flagNeeds)
 	} else {
 		b = append(b, 0)
 	}
-	b = wire.AppendString(b, policy.String())
-	b = wire.AppendBytes(b, nil) // ranges and enumerations, reserved
-	b = wire.AppendBytes(b, nil) // ML-KEM-768 part, reserved
-	size := len(b) - start - fixedSize + keySize + encSize(policy.formula())
-	binary.BigEndian.PutUint32(b[start+wire.HeaderSize:], uint32(size))
-	return b
+	b = wire.AppendString(b, s.policy)
+	b = wire.AppendString(b, s.declarations)
+	return wire.AppendBytes(b, hybrid)
 }
 
 // coreSize reads the prefix and the length of the core: fixedSize bytes. It leaves the rest to be read.
-func coreSize(d *wire.Decoder) int {
-	decodePrefix(d, wire.KindABEObject)
-	size := d.Uint32()
-	if size > maxCore {
-		d.Failf("length %d of the header is over the limit of %d", size, maxCore)
-		return 0
+func coreSize(d *wire.Decoder) (version uint8, suite Suite, size int) {
+	version, suite = decodePrefix(d, wire.KindABEObject)
+	n := d.Uint32()
+	if n > maxCore {
+		d.Failf("length %d of the header is over the limit of %d", n, maxCore)
+		return 0, 0, 0
 	}
-	return int(size)
+	return version, suite, int(n)
 }
 
 func decodeHeader(b []byte) (*header, error) {
 	d := wire.NewDecoder(b)
-	size := coreSize(d)
+	h := new(header)
+	var size int
+	h.Version, h.Suite, size = coreSize(d)
 	if d.Err() == nil && d.Remaining() < size {
 		d.Failf("truncated: the header has %d more bytes, %d are left", size, d.Remaining())
 	}
-	h := new(header)
-	copy(h.Params[:], d.Raw(32))
-	if epoch := d.Uint64(); epoch != 0 {
-		d.Failf("epoch %d: sealing days are not known here, a newer version of the library may read this", epoch)
+	copy(h.Authority[:], d.Raw(32))
+	day := d.Uint64()
+	if h.Version == version1 && day != 0 || day > uint64(LastDay) || h.Version != version1 && day == 0 {
+		d.Failf("day %d is no sealing day of version %d", day, h.Version)
 	}
+	h.Day = Day(day)
 	flags := d.Uint8()
 	if flags&^flagNeeds != 0 {
 		d.Failf("flags %#x are not known here, a newer version of the library may read this", flags)
 	}
 	h.NeedsCompanion = flags&flagNeeds != 0
 	text := d.String(maxPolicy)
-	d.Len(0, 0) // ranges and enumerations, reserved
-	d.Len(0, 0) // ML-KEM-768 part, reserved
+	var declarations string
+	if h.Version == version1 {
+		d.Len(0, 0)
+		d.Len(0, 0)
+	} else {
+		declarations = d.String(maxCore)
+		if n := d.Len(mlkem.CiphertextSize768, 1); n != 0 && n != mlkem.CiphertextSize768 {
+			d.Failf("an ML-KEM-768 ciphertext has %d bytes, not %d", mlkem.CiphertextSize768, n)
+		} else {
+			h.hybrid = d.Raw(n)
+		}
+		h.Hybrid = len(h.hybrid) > 0
+	}
 	if err := d.Err(); err != nil {
 		return nil, err
 	}
 	h.pre = b[:d.Offset()]
-	policy, err := ParsePolicy(text)
-	if err != nil {
-		d.Failf("policy: %v", err)
+	if !h.decodePolicy(d, text, declarations) {
 		return nil, d.Err()
 	}
-	if policy.String() != text {
-		d.Failf("the policy is not in its canonical form")
+	bodySize := fixedSize + size - d.Offset() // of TKN20 it is only known with the formula
+	if h.Suite == FABEO {
+		bodySize = fabeoBodySize(h.leaves, h.tau)
 	}
-	if !policy.plain() {
-		d.Failf("the policy holds comparisons or negations, which version 1 does not know")
-		return nil, d.Err()
+	if d.Offset()+bodySize != fixedSize+size {
+		d.Failf("the header says %d bytes, the policy makes %d", size, d.Offset()+bodySize-fixedSize)
 	}
-	h.Policy = policy
-	h.c0 = d.Raw(keySize)
-	h.enc = d.Raw(encSize(policy.formula()))
-	if d.Err() == nil && d.Offset() != fixedSize+size {
-		d.Failf("the header says %d bytes, the policy makes %d", size, d.Offset()-fixedSize)
-	}
+	h.body = d.Raw(bodySize)
 	h.core = b[:d.Offset()]
 	h.RecordID = d.String(maxRecordID)
 	if d.Err() == nil && h.RecordID != "" {
@@ -136,4 +155,51 @@ func decodeHeader(b []byte) (*header, error) {
 	}
 	h.Size = d.Offset()
 	return h, nil
+}
+
+// decodePolicy reads policy and declarations, each in its one form, and says how large the formula is without making it.
+func (h *header) decodePolicy(d *wire.Decoder, text, declarations string) bool {
+	policy, err := ParsePolicy(text)
+	if err != nil {
+		d.Failf("policy: %v", err)
+		return false
+	}
+	if policy.String() != text {
+		d.Failf("the policy is not in its canonical form")
+		return false
+	}
+	if h.Version == version1 && !policy.plain() {
+		d.Failf("the policy has what version 1 does not know")
+		return false
+	}
+	h.Policy = policy
+	if h.Vocabulary, err = decodeDeclarations(policy, declarations); err != nil {
+		d.Failf("declarations: %v", err)
+		return false
+	}
+	if h.leaves, h.tau, err = policy.size(h.Vocabulary); err != nil {
+		d.Failf("policy: %v", err)
+		return false
+	}
+	if h.Version != version1 {
+		h.leaves += dayDigits
+	}
+	return true
+}
+
+// formula is what the body is for.
+func (h *header) formula() (*formula, error) {
+	f, err := h.Policy.expand(h.Vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	return h.withDay(f), nil
+}
+
+// withDay adds the day to the formula of the policy.
+func (h *header) withDay(f *formula) *formula {
+	if h.Version == version1 {
+		return f
+	}
+	return f.withDay(h.Day)
 }

@@ -3,76 +3,76 @@ package abe
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"crypto/subtle"
+	"fmt"
 
-	"github.com/veilchart/veilchart/internal/pairing"
 	"github.com/veilchart/veilchart/internal/wire"
 )
 
-// The key encapsulation: FABEO made secure against chosen ciphertexts by the transformation of Fujisaki and Okamoto (Journal
-// of Cryptology 26, 2013), in the letters of docs/spec/abe.md section 4.
+// The key encapsulation, in the letters of docs/spec/abe.md section 4. The suite makes a body for sigma; K binds it to all of the header before the
+// tail, and to the keys that are needed besides attributes.
 //
-//	pre   = prefix, suite, params fingerprint, epoch, flags, policy, ML-KEM part
-//	coins = XOF("r", sigma, pre)
-//	C0    = sigma xor KDF("d", d, pre, ct1..ct3)
-//	core  = pre | C0 | ct1..ct3
+//	pre   = prefix, suite, authority, day, flags, policy, declarations, ML-KEM part
+//	core  = pre | body
 //	K     = KDF("k", sigma, K_pq or empty, companion or empty, KDF("h", core))
 
-// encapsulate returns a core and K for fresh sigma. companion is nil or 32 bytes.
-func (p *Params) encapsulate(policy *Policy, companion []byte) (core []byte, K [keySize]byte) {
-	var sigma [keySize]byte
-	rand.Read(sigma[:])
-	return p.encapsulateSigma(policy, companion, sigma)
+// sealer is what the objects of one call have in common.
+type sealer struct {
+	params       *Params
+	public       public
+	formula      *formula // with the day
+	policy       string
+	declarations string
+	bodySize     int
+	sealing
 }
 
-// encapsulateSigma is deterministic, for known answers.
-func (p *Params) encapsulateSigma(policy *Policy, companion []byte, sigma [keySize]byte) (core []byte, K [keySize]byte) {
-	pre := appendPre(nil, p.fingerprint, policy, companion != nil)
-	enc, s1 := p.encrypt(policy.formula(), coins{xof(labelCoins, sigma[:], pre)})
-	d := p.yTable().Exp(s1).Bytes() // d = Y^s1
-	mask := derive(labelMask, d[:], pre, enc)
-	core = make([]byte, 0, len(pre)+keySize+len(enc))
-	core = append(core, pre...)
-	for i := range sigma {
-		core = append(core, sigma[i]^mask[i])
+// sealer checks what a sealing call was given.
+func (p *Params) sealer(policy *Policy, opts *Options) (*sealer, error) {
+	if err := p.check(); err != nil {
+		return nil, err
 	}
-	core = append(core, enc...)
-	return core, sharedKey(sigma, companion, core)
-}
-
-func sharedKey(sigma [keySize]byte, companion, core []byte) [keySize]byte {
-	digest := derive(labelCore, core)
-	return derive(labelKey, sigma[:], nil, companion, digest[:])
-}
-
-// decapsulate returns K, from rows that satisfy the policy. Whatever sel is, K comes out only if the whole of ct1 to ct3
-// is, byte for byte, what the sealer with this sigma would have made: see recover.
-func (k *Key) decapsulate(h *header, companion []byte, sel []selected) (K [keySize]byte, err error) {
-	d, err := k.decrypt(h.Policy.formula(), h.enc, sel)
+	s, err := opts.sealing()
 	if err != nil {
-		return K, ErrDecrypt
+		return nil, err
 	}
-	return k.in().params.recover(h, companion, d)
+	if err := policy.check(); err != nil {
+		return nil, err
+	}
+	f, err := policy.expand(p.vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	f = f.withDay(s.day)
+	size, err := p.public.bodySize(f)
+	if err != nil {
+		return nil, err
+	}
+	out := &sealer{params: p, public: p.public, formula: f, policy: policy.String(), declarations: policy.declarations(p.vocabulary).String(), bodySize: size, sealing: s}
+	if size := out.coreSize(); size > maxCore {
+		return nil, fmt.Errorf("abe: the header would have %d bytes, the limit is %d: give the policy fewer leaves, or the names under not and != fewer values", size, maxCore)
+	}
+	return out, nil
 }
 
-// recover returns K from d, however d was come by. It is the check of Fujisaki and Okamoto, by re-encryption: all of ct1 to ct3 is
-// compared. That covers rows that were not used for d, their canonical form and their subgroup with them.
-func (p *Params) recover(h *header, companion []byte, d pairing.GT) (K [keySize]byte, err error) {
-	sigma := unmask(h, d)
-	enc, _ := p.encrypt(h.Policy.formula(), coins{xof(labelCoins, sigma[:], h.pre)})
-	if subtle.ConstantTimeCompare(enc, h.enc) != 1 {
-		return K, ErrDecrypt
+// encapsulate returns a core and K for fresh sigma.
+func (s *sealer) encapsulate() (core []byte, K [keySize]byte, err error) {
+	var shared, hybrid []byte
+	if s.hybrid != nil {
+		shared, hybrid = s.hybrid.Encapsulate()
 	}
-	return sharedKey(sigma, companion, h.core), nil
+	pre := s.appendPre(make([]byte, 0, fixedSize+s.coreSize()), hybrid)
+	body, sigma, err := s.public.encapsulate(pre, s.formula)
+	if err != nil {
+		return nil, K, err
+	}
+	core = append(pre, body...)
+	return core, sharedKey(sigma, shared, s.companion, core), nil
 }
 
-// unmask returns sigma, or 32 bytes of no meaning if d is not the one of the header.
-func unmask(h *header, d pairing.GT) (sigma [keySize]byte) {
-	encoded := d.Bytes()
-	sigma = derive(labelMask, encoded[:], h.pre, h.enc)
-	subtle.XORBytes(sigma[:], sigma[:], h.c0)
-	return sigma
+func sharedKey(sigma [keySize]byte, hybrid, companion, core []byte) [keySize]byte {
+	digest := derive(labelCore, core)
+	return derive(labelKey, sigma[:], hybrid, companion, digest[:])
 }
 
 // wrap appends the tail to b, which is the core: the record id, the payload key under a key from K with core and id as associated data, and the

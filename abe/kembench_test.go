@@ -16,10 +16,10 @@ func BenchmarkKEM(b *testing.B) {
 	each := func(op, impl string, measured func(b *testing.B, policy *Policy, key *Key)) {
 		for _, n := range []int{1, 5, 10, 50, 100} {
 			b.Run(fmt.Sprintf("%s/leaves=%d/impl=%s", op, n, impl), func(b *testing.B) {
-				a, err := GenerateAuthority()
+				a, err := GenerateAuthority(FABEO, nil)
 				require.NoError(b, err)
 				policy, attributes := wide(b, n)
-				key, err := a.IssueKey(attributes...)
+				key, err := a.IssueKey(always, attributes...)
 				require.NoError(b, err)
 				b.ReportAllocs()
 				measured(b, policy, key)
@@ -27,14 +27,18 @@ func BenchmarkKEM(b *testing.B) {
 		}
 	}
 	each("kem-seal", "veilchart", func(b *testing.B, policy *Policy, key *Key) {
+		s, err := key.Params().sealer(policy, nil)
+		require.NoError(b, err)
 		for range warm {
-			key.Params().encapsulate(policy, nil)
+			_, _, err := s.encapsulate()
+			require.NoError(b, err)
 		}
 		for b.Loop() {
-			key.Params().encapsulate(policy, nil)
+			_, _, err := s.encapsulate()
+			require.NoError(b, err)
 		}
 	})
-	opened := func(b *testing.B, policy *Policy, key *Key) (*header, []selected) {
+	opened := func(b *testing.B, policy *Policy, key *Key) (*header, *formula, []selected) {
 		sealed, err := key.Params().Seal(policy, nil, nil)
 		require.NoError(b, err)
 		for range warm {
@@ -43,21 +47,21 @@ func BenchmarkKEM(b *testing.B) {
 		}
 		h, err := decodeHeader(sealed)
 		require.NoError(b, err)
-		sel, ok := h.Policy.formula().satisfy(key.has)
-		require.True(b, ok)
-		return h, sel
+		f, sel, err := key.admit(h, opening{})
+		require.NoError(b, err)
+		return h, f, sel
 	}
 	each("kem-open", "veilchart", func(b *testing.B, policy *Policy, key *Key) {
-		h, sel := opened(b, policy, key)
+		h, f, sel := opened(b, policy, key)
 		for b.Loop() {
-			_, err := key.decapsulate(h, nil, sel)
+			_, err := key.in().secret.decapsulate(h.pre, h.body, f, sel)
 			require.NoError(b, err)
 		}
 	})
 	each("decapsulate", "veilchart", func(b *testing.B, policy *Policy, key *Key) {
-		h, sel := opened(b, policy, key)
+		h, f, sel := opened(b, policy, key)
 		for b.Loop() {
-			_, err := key.decrypt(h.Policy.formula(), h.enc, sel)
+			_, err := key.in().secret.(*fabeoKey).decrypt(f, h.enc(), sel)
 			require.NoError(b, err)
 		}
 	})

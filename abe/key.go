@@ -2,28 +2,26 @@ package abe
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
-	"slices"
 
 	"github.com/veilchart/veilchart/internal/pairing"
 	"github.com/veilchart/veilchart/internal/wire"
 )
 
-// maxEncodedAttribute is the largest length of an attribute's encoding.
-const maxEncodedAttribute = 2 + 4 + maxName + 4 + maxValue
-
-// Key is a user's key for a set of attributes: it opens what was sealed under a policy that the set satisfies. Key is
-// immutable, safe for concurrent use and prints as "redacted". Get one from IssueKey or NewKey: the zero Key opens nothing, Open and
-// Decrypt refuse it, and its other methods panic.
+// Key is a user's key for a set of attributes and a window of sealing days: it opens what was sealed inside the window under a policy
+// that the set satisfies. Key is immutable, safe for concurrent use and prints as "redacted". Get one from IssueKey, NewKey or Delegate:
+// the zero Key opens nothing, Open and Decrypt refuse it, and its other methods panic.
+//
+// Objects of version 1 name no day: a key opens those whose policy it satisfies, whatever its window is. Keys of version 1 have no window
+// and open objects of version 1 only.
 type Key struct{ hidden **keyParts }
 
 type keyParts struct {
-	params     *Params
-	attributes []Attribute // sorted, different
-	sk1        map[atom]pairing.G1
-	sk2        pairing.G1
-	sk3        pairing.G2
+	version uint8
+	params  *Params
+	window  Window // zero in version 1
+	items   []atom // sorted, different
+	secret  secret // for keyAtoms of items and window
 }
 
 func keyOf(parts *keyParts) *Key { return &Key{&parts} }
@@ -37,122 +35,223 @@ func (k *Key) check() error {
 	return nil
 }
 
-func compareAttributes(a, b Attribute) int { return bytes.Compare(a.encode(), b.encode()) }
+// keyAtoms are the atoms of a key in the order of its encoding. window is nil in version 1.
+func keyAtoms(items []atom, window *Window) []atom {
+	var atoms []atom
+	for _, item := range items {
+		atoms = append(atoms, itemAtoms(item)...)
+	}
+	if window != nil {
+		atoms = append(atoms, window.atoms()...)
+	}
+	return atoms
+}
 
 // Params returns the params of the authority that issued the key. They came with the key: compare the fingerprint with the
 // one you know.
 func (k *Key) Params() *Params { return k.in().params }
 
-// Attributes returns the attributes, sorted, a copy.
-func (k *Key) Attributes() []Attribute { return slices.Clone(k.in().attributes) }
+// Suite returns the suite.
+func (k *Key) Suite() Suite { return k.in().params.suite }
 
-func (k *Key) has(u atom) bool { _, ok := k.in().sk1[u]; return ok }
+// Window returns the sealing days that the key reads. For a key of version 1, which reads no object with a day, it is the zero Window.
+func (k *Key) Window() Window { return k.in().window }
 
-// ExposeSecret returns the canonical encoding with the key in the clear, 752 bytes, and for each attribute 52
-// and its encoding. Encrypt it before it is stored. docs/spec/abe.md section 7.
-func (k *Key) ExposeSecret() []byte {
-	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEKey, Version: formatVersion, Suite: suiteFABEO})
-	b = wire.AppendBytes(b, k.in().params.encoding)
-	b = wire.AppendBytes(b, nil) // window, reserved
-	b = append(b, 0, 0, byte(len(k.in().attributes)>>8), byte(len(k.in().attributes)))
-	for _, u := range k.in().attributes {
-		b = wire.AppendBytes(b, u.encode())
-		sk1 := k.in().sk1[u.atom()].Bytes()
-		b = append(b, sk1[:]...)
+// Attributes returns the attributes, sorted, a copy: those that the key was issued for, and `name != value` for what the
+// authority added.
+func (k *Key) Attributes() []Attribute {
+	attributes := make([]Attribute, len(k.in().items))
+	for i, item := range k.in().items {
+		attributes[i] = itemAttribute(item)
 	}
-	sk2, sk3 := k.in().sk2.Bytes(), k.in().sk3.Bytes()
-	return append(append(b, sk2[:]...), sk3[:]...)
+	return attributes
 }
 
-// NewKey decodes what ExposeSecret returned and checks the key against the params in it: a key that was damaged, or edited
-// to claim other attributes, is refused. Cost: a product of two pairings, and for each attribute a decoding, a hash and two
-// multiplications in G1: about 20 ms for ten. Errors are ErrFormat.
+func (k *Key) has(u atom) bool { return k.in().secret.has(u) }
+
+// ExposeSecret returns the canonical encoding with the key in the clear. Encrypt it before it is stored. docs/spec/abe.md section 8.
+func (k *Key) ExposeSecret() []byte {
+	p := k.in()
+	b := wire.AppendHeader(nil, wire.Header{Kind: wire.KindABEKey, Version: p.version, Suite: uint8(p.params.suite)})
+	b = wire.AppendBytes(b, p.params.encoding)
+	if p.version == version1 {
+		return appendKey1(b, p.items, p.secret.(*fabeoKey))
+	}
+	b = append(b, byte(p.window.First>>8), byte(p.window.First), byte(p.window.Last>>8), byte(p.window.Last))
+	b = append(b, 0, 0, byte(len(p.items)>>8), byte(len(p.items)))
+	for _, item := range p.items {
+		b = wire.AppendString(b, string(item))
+	}
+	return p.secret.append(b)
+}
+
+// appendKey1 appends what follows the params in version 1.
+func appendKey1(b []byte, items []atom, s *fabeoKey) []byte {
+	b = wire.AppendBytes(b, nil) // window
+	b = append(b, 0, 0, byte(len(items)>>8), byte(len(items)))
+	for _, item := range items {
+		b = wire.AppendString(b, string(item))
+		sk1 := s.sk1[item].Bytes()
+		b = append(b, sk1[:]...)
+	}
+	return s.appendRest(b)
+}
+
+// NewKey decodes what ExposeSecret returned and, for FABEO, checks the key against the params in it: a key that was damaged, or edited
+// to claim other attributes or another window, is refused. Cost: a product of two pairings, and for each component of an attribute or of the window
+// a decoding, a hash and two multiplications in G1. Keys of version 1 are read. Errors are ErrFormat.
+//
+// A key of TKN20 can only be checked for its form.
 func NewKey(secret []byte) (*Key, error) {
 	d := wire.NewDecoder(secret)
-	decodePrefix(d, wire.KindABEKey)
-	encodedParams := d.Bytes(paramsSize)
-	d.Len(0, 0) // window, reserved
-	n := d.Len(maxAttributes, 4+pairing.G1Size)
-	if d.Err() == nil && n == 0 {
-		d.Failf("a key has at least one attribute")
-	}
-	parts := &keyParts{sk1: make(map[atom]pairing.G1, n)}
-	var before []byte
-	for range n {
-		encoded := d.Bytes(maxEncodedAttribute)
-		u := decodeAttribute(d, encoded)
-		if bytes.Compare(before, encoded) >= 0 {
-			d.Failf("attributes are not sorted")
-		}
-		before = encoded
-		sk1, err := pairing.NewG1(d.Raw(pairing.G1Size))
-		if err != nil {
-			d.Failf("the component for an attribute is damaged: get the key from a copy or issued again")
-		}
-		if d.Err() != nil {
-			return nil, d.Err()
-		}
-		parts.attributes = append(parts.attributes, u)
-		parts.sk1[u.atom()] = sk1
-	}
-	raw2, raw3 := d.Raw(pairing.G1Size), d.Raw(pairing.G2Size)
-	if err := d.Finish(); err != nil {
-		return nil, err
-	}
-	var err2, err3 error
-	parts.sk2, err2 = pairing.NewG1(raw2)
-	parts.sk3, err3 = pairing.NewG2(raw3)
-	if err2 != nil || err3 != nil {
-		d.Failf("a component of the key is damaged: get the key from a copy or issued again")
+	raw := decodeKey(d)
+	if d.Err() != nil {
 		return nil, d.Err()
 	}
-	params, err := NewParams(encodedParams)
+	// The lengths are right: from here on no more is allocated than a multiple of the bytes that are there.
+	items := raw.decodeItems(d)
+	if d.Err() != nil {
+		return nil, d.Err()
+	}
+	params, err := NewParams(raw.params)
 	if err != nil {
 		return nil, err
 	}
-	parts.params = params
-	k := keyOf(parts)
-	if !k.consistent() {
+	if params.suite != raw.suite || raw.version == version1 && params.version != version1 {
+		d.Failf("the params in the key are of another suite or version")
+		return nil, d.Err()
+	}
+	parts := &keyParts{version: raw.version, params: params, items: items, window: raw.window}
+	atoms := keyAtoms(items, raw.covers())
+	s := decodeFABEOKey(d, params.public.(*fabeoPublic), atoms, raw.components())
+	if d.Err() != nil {
+		return nil, d.Err()
+	}
+	if !s.consistent() {
 		d.Failf("the components of the key do not belong together: get the key from a copy or issued again")
 		return nil, d.Err()
 	}
-	return k, nil
+	parts.secret = s
+	return keyOf(parts), nil
 }
 
-// consistent says whether e(sk2,g2) = Y * e(H_b,sk3) and, for every u, e(sk1[u],g2) = e(H(u),sk3). All equations are checked
-// as one, each of the latter to the power of a fresh random 128-bit delta[u]; all points are in the groups of prime order
-// by decoding, so that a wrong key passes with probability 2^-128 at most (Bellare, Garay and Rabin, Eurocrypt 1998).
-func (k *Key) consistent() bool {
-	left, right := k.in().sk2, k.in().params.hb()
-	for _, u := range k.in().attributes {
-		delta := randomDelta()
-		left = left.Add(k.in().sk1[u.atom()].Mul(delta))
-		right = right.Add(k.in().params.hashes.point(u.atom()).Mul(delta))
-	}
-	return pairing.PairProduct(
-		pairing.Pair{P: left, Q: pairing.G2Generator()},
-		pairing.Pair{P: right, Q: k.in().sk3, Inverse: true},
-	).Equal(k.in().params.y)
+// rawKey is a key taken apart, as slices of its encoding.
+type rawKey struct {
+	version uint8
+	suite   Suite
+	params  []byte
+	window  Window
+	n       int
+	items   []byte // n times: length, item, and in version 1 its component
+	rest    []byte // the part of the suite; in version 1 sk2 and sk3
 }
 
-// deltaSize is the number of random bytes in a weight of consistent: a wrong key passes with probability 2^-(8 deltaSize).
-const deltaSize = 16
-
-func randomDelta() pairing.Scalar {
-	var wide [pairing.WideSize]byte
-	rand.Read(wide[pairing.WideSize-deltaSize:])
-	return pairing.ReduceWide(&wide)
+// decodeKey checks every length of a key and allocates nothing.
+func decodeKey(d *wire.Decoder) *rawKey {
+	k := new(rawKey)
+	k.version, k.suite = decodePrefix(d, wire.KindABEKey)
+	k.params = d.Bytes(maxParams)
+	component := 0
+	if k.version == version1 {
+		d.Len(0, 0) // window, reserved
+		component = pairing.G1Size
+	} else {
+		k.window = Window{Day(d.Uint16()), Day(d.Uint16())}
+		if err := k.window.check(); d.Err() == nil && err != nil {
+			d.Failf("%v", err)
+		}
+	}
+	k.n = d.Len(maxAttributes, 4+component)
+	if d.Err() == nil && k.n == 0 {
+		d.Failf("a key has at least one attribute")
+	}
+	start, atoms := d.Remaining(), 0
+	rest := *d
+	var before []byte
+	for range k.n {
+		item := d.Bytes(maxItem)
+		if d.Err() == nil && bytes.Compare(before, item) >= 0 {
+			d.Failf("attributes are not sorted")
+		}
+		before = item
+		atoms += itemSize(item)
+		d.Raw(component)
+	}
+	k.items = rest.Raw(start - d.Remaining())
+	if k.version != version1 {
+		atoms += len(k.window.atoms())
+	}
+	if d.Err() == nil && atoms > maxAtoms {
+		d.Failf("%d components are over the limit of %d", atoms, maxAtoms)
+	}
+	size := d.Remaining()
+	if k.version == version1 {
+		size = fabeoKeySize(0)
+	} else if k.suite == FABEO {
+		size = fabeoKeySize(atoms)
+	}
+	k.rest = d.Raw(size)
+	d.Finish()
+	return k
 }
 
-// decodeAttribute reads an attribute of version 1: a flag or a text.
-func decodeAttribute(outer *wire.Decoder, encoded []byte) Attribute {
-	item, err := decodeItem(encoded)
-	if err == nil && !item.plain() {
-		err = errors.New("attribute is of a type that version 1 does not know")
+// itemSize is the number of atoms of an encoded item: one, and for a number or date one more for each bit, which its level says.
+// It looks at bytes that may be anything, and decodeItem judges them later.
+func itemSize(item []byte) int {
+	const level = 1 + 8 // level and prefix
+	if len(item) > level && (item[1] == atomNumber || item[1] == atomDate) {
+		return 1 + int(item[len(item)-level])
 	}
-	if err != nil {
-		outer.Failf("%v", err)
-		return Attribute{}
+	return 1
+}
+
+// decodeItems decodes the attributes.
+func (k *rawKey) decodeItems(outer *wire.Decoder) []atom {
+	items := make([]atom, 0, k.n)
+	var before Attribute
+	d := wire.NewDecoder(k.items)
+	for range k.n {
+		item, err := decodeItem(d.Bytes(maxItem))
+		if err != nil {
+			outer.Failf("%v", err)
+			return nil
+		}
+		if k.version == version1 {
+			d.Raw(pairing.G1Size)
+			if !item.plain() {
+				outer.Failf("attribute of type %d, which version 1 does not know", item[1])
+				return nil
+			}
+		}
+		u := itemAttribute(item)
+		if (u.Kind == Number || u.Kind == Date) && u.Kind == before.Kind && u.Name == before.Name {
+			outer.Failf("%s is there twice: a key has one number or date of a name", u.Name)
+			return nil
+		}
+		before = u
+		items = append(items, item)
 	}
-	return itemAttribute(item)
+	return items
+}
+
+// covers is the window that the key has components for.
+func (k *rawKey) covers() *Window {
+	if k.version == version1 {
+		return nil
+	}
+	return &k.window
+}
+
+// components are sk1, sk2 and sk3 one after another, which version 1 has elsewhere.
+func (k *rawKey) components() []byte {
+	if k.version != version1 {
+		return k.rest
+	}
+	b := make([]byte, 0, fabeoKeySize(k.n))
+	d := wire.NewDecoder(k.items)
+	for range k.n {
+		d.Bytes(maxItem)
+		b = append(b, d.Raw(pairing.G1Size)...)
+	}
+	return append(b, k.rest...)
 }

@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/veilchart/veilchart/internal/pairing"
-	"github.com/veilchart/veilchart/internal/wire"
 )
 
 func TestEncodingsRoundTrip(t *testing.T) {
@@ -30,7 +29,7 @@ func TestEncodingsRoundTrip(t *testing.T) {
 	require.Len(t, params.Bytes(), 588)
 
 	attributes := []Attribute{{Name: "role", Value: "doctor"}, {Name: "on-call"}, {Name: "dept", Value: "intensive care"}, {Name: "dept", Value: "cardiology"}}
-	k, err := restored.IssueKey(attributes...)
+	k, err := restored.IssueKey(always, attributes...)
 	require.NoError(t, err)
 	loaded, err := NewKey(k.ExposeSecret())
 	require.NoError(t, err)
@@ -60,22 +59,22 @@ func TestIssueKeyRefuses(t *testing.T) {
 	}
 	for want, attributes := range map[string][]Attribute{
 		"at least one": nil, "twice": {{Name: "a"}, {Name: "b"}, {Name: "a"}}, "over the limit": many,
-		"give a name": {{Value: "x"}}, "lower case": {{Name: "Role", Value: "x"}}, "keyword": {{Name: "and"}}, "256": {{Name: "a", Value: string(make([]byte, 257))}},
+		"give a name": {{Name: "", Value: "x"}}, "lower case": {{Name: "Role", Value: "x"}}, "keyword": {{Name: "and"}}, "256": {{Name: "a", Value: string(make([]byte, 257))}},
 	} {
-		_, err := a.IssueKey(attributes...)
+		_, err := a.IssueKey(always, attributes...)
 		require.ErrorContains(t, err, want)
 	}
 	// A flag and a value of one name are two attributes, and in one key more likely a value that was lost. Keys that have both are read:
 	// another issuer may have wished it.
-	for _, attributes := range [][]Attribute{attributes(t, "dept = a", "dept"), attributes(t, "dept", "role = x", "dept = a", "dept = b")} {
-		_, err := a.IssueKey(attributes...)
+	for _, attributes := range [][]Attribute{{{Name: "dept", Value: "a"}, {Name: "dept"}}, {{Name: "dept"}, {Name: "role", Value: "x"}, {Name: "dept", Value: "a"}, {Name: "dept", Value: "b"}}} {
+		_, err := a.IssueKey(always, attributes...)
 		require.ErrorContains(t, err, `dept is given with the value "a" and as a flag`)
 	}
 	both := []Attribute{{Name: "a"}, {Name: "a", Value: "a"}}
-	k, err := NewKey(a.keyGen(both).ExposeSecret())
+	k, err := NewKey(keyFor(a, both...).ExposeSecret())
 	require.NoError(t, err)
 	require.Equal(t, both, k.Attributes())
-	_, err = a.IssueKey(Attribute{Name: "a"}, Attribute{Name: "b", Value: "a"}, Attribute{Name: "b", Value: "c"})
+	_, err = a.IssueKey(always, Attribute{Name: "a"}, Attribute{Name: "b", Value: "a"}, Attribute{Name: "b", Value: "c"})
 	require.NoError(t, err)
 }
 
@@ -89,7 +88,7 @@ func TestEveryByteOfStoredKeysMatters(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a", "b")
 	key, authority, params := k.ExposeSecret(), a.ExposeSecret(), a.Params().Bytes()
-	require.Len(t, key, 8+4+588+4+4+2*(4+7+48)+48+96)
+	require.Len(t, key, 8+4+588+4+4+2*(4+7)+(2+4)*48+48+96)
 	every := everyByte()
 	eachOnAllCores(t, len(key)/every, func(t *testing.T, rng *rand.Rand, i int) {
 		i *= every
@@ -126,33 +125,65 @@ func TestNewKeyRefuses(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a", "b")
 	good := k.ExposeSecret()
-	first := 8 + 4 + 588 + 4 + 4 // the first attribute
-	const each = 4 + 7 + 48
-	with := func(f func(b []byte)) []byte { b := bytes.Clone(good); f(b); return b }
+	old := key1(k).ExposeSecret()
+	const (
+		window = 8 + 4 + 588
+		first  = window + 4 + 4 // the first attribute
+		each   = 4 + 7
+		sk     = first + 2*each // sk1 of the first attribute
+		sk2    = sk + (2+4)*48
+		first1 = window + 4 + 4 // in version 1
+		each1  = each + 48
+	)
+	edit := func(good []byte) func(f func(b []byte)) []byte {
+		return func(f func(b []byte)) []byte { b := bytes.Clone(good); f(b); return b }
+	}
+	with, with1 := edit(good), edit(old)
+	identity := func(b []byte) { clear(b); b[0] = 0xc0 }
 	for name, c := range map[string]struct {
 		b    []byte
 		want string
 	}{
-		"another kind":  {a.Params().Bytes(), "abe public parameters"},
-		"no attributes": {with(func(b []byte) { b[first-1] = 0 }), "at least one"},
-		"too many":      {with(func(b []byte) { b[first-4] = 1 }), "limit"},
-		"window":        {with(func(b []byte) { b[first-5] = 1 }), "limit"},
-		"not sorted": {with(func(b []byte) {
-			copy(b[first:], good[first+each:first+2*each])
-			copy(b[first+each:], good[first:first+each])
-		}), "sorted"},
+		"another kind":      {a.Params().Bytes(), "abe public parameters"},
+		"no attributes":     {with(func(b []byte) { b[first-1] = 0 }), "at least one"},
+		"too many":          {with(func(b []byte) { b[first-2] = 5 }), "limit"},
+		"more than are":     {with(func(b []byte) { b[first-1] = 3 }), "limit"},
+		"empty window":      {with(func(b []byte) { clear(b[window:first]) }), "all of time"},
+		"window backwards":  {with(func(b []byte) { copy(b[window:], []byte{0, 3, 0, 2}) }), "before it begins"},
+		"another window":    {with(func(b []byte) { copy(b[window:], []byte{0, 0, 0x3f, 0xff}) }), "trailing"},
+		"window that fits":  {with(func(b []byte) { copy(b[window:], []byte{0, 0, 0xbf, 0xff}) }), "trailing"},
+		"not sorted":        {with(func(b []byte) { copy(b[first:], good[first+each:sk]); copy(b[first+each:], good[first:first+each]) }), "sorted"},
 		"twice":             {with(func(b []byte) { copy(b[first+each:], good[first:first+each]) }), "sorted"},
-		"attribute version": {with(func(b []byte) { b[first+4] = 2 }), "version 2"},
-		"attribute type":    {with(func(b []byte) { b[first+5] = 9 }), "type 9"},
+		"attribute version": {with(func(b []byte) { b[first+4] = 2 }), "attribute"},
+		"attribute type":    {with(func(b []byte) { b[first+5], b[first+each+5] = 9, 9 }), "attribute"},
 		"attribute name":    {with(func(b []byte) { b[first+10] = 'A' }), "lower case"},
-		"swapped sk1": {with(func(b []byte) {
-			copy(b[first+11:first+each], good[first+each+11:])
-			copy(b[first+each+11:], good[first+11:first+each])
+		"relabelled":        {with(func(b []byte) { b[first+each+10] = 'c' }), "together"},
+		"swapped sk1":       {with(func(b []byte) { copy(b[sk:], good[sk+48:sk+96]); copy(b[sk+48:], good[sk:sk+48]) }), "together"},
+		"swapped days":      {with(func(b []byte) { copy(b[sk+96:], good[sk+144:sk+192]); copy(b[sk+144:], good[sk+96:sk+144]) }), "together"},
+		"identity as sk1":   {with(func(b []byte) { identity(b[sk : sk+48]) }), "damaged"},
+		"identity as a day": {with(func(b []byte) { identity(b[sk+96 : sk+144]) }), "damaged"},
+		"identity as sk2":   {with(func(b []byte) { identity(b[sk2 : sk2+48]) }), "damaged"},
+		"identity as sk3":   {with(func(b []byte) { identity(b[sk2+48:]) }), "damaged"},
+		"damaged params":    {with(func(b []byte) { b[200] ^= 1 }), "Y is damaged"},
+		"as version 1":      {with(func(b []byte) { b[6] = 1 }), "limit"},
+		"version 3":         {with(func(b []byte) { b[6] = 3 }), "version 3"},
+
+		"1: as version 2":  {with1(func(b []byte) { b[6] = 2 }), "all of time"},
+		"1: params 2":      {with1(func(b []byte) { b[8+4+6] = 2 }), "another suite or version"},
+		"1: no attributes": {with1(func(b []byte) { b[first1-1] = 0 }), "at least one"},
+		"1: window":        {with1(func(b []byte) { b[first1-5] = 1 }), "limit"},
+		"1: not sorted": {with1(func(b []byte) {
+			copy(b[first1:], old[first1+each1:first1+2*each1])
+			copy(b[first1+each1:], old[first1:first1+each1])
+		}), "sorted"},
+		"1: attribute type": {with1(func(b []byte) { b[first1+5], b[first1+each1+5] = 9, 9 }), "attribute"},
+		"1: swapped sk1": {with1(func(b []byte) {
+			copy(b[first1+11:first1+each1], old[first1+each1+11:])
+			copy(b[first1+each1+11:], old[first1+11:first1+each1])
 		}), "together"},
-		"identity as sk1": {with(func(b []byte) { clear(b[first+11 : first+each]); b[first+11] = 0xc0 }), "damaged"},
-		"identity as sk2": {with(func(b []byte) { clear(b[first+2*each : first+2*each+48]); b[first+2*each] = 0xc0 }), "damaged"},
-		"identity as sk3": {with(func(b []byte) { clear(b[first+2*each+48:]); b[first+2*each+48] = 0xc0 }), "damaged"},
-		"damaged params":  {with(func(b []byte) { b[200] ^= 1 }), "Y is damaged"},
+		"1: identity as sk1": {with1(func(b []byte) { identity(b[first1+11 : first1+each1]) }), "damaged"},
+		"1: identity as sk2": {with1(func(b []byte) { identity(b[first1+2*each1 : first1+2*each1+48]) }), "damaged"},
+		"1: trailing":        {append(bytes.Clone(old), 0), "trailing"},
 	} {
 		_, err := NewKey(c.b)
 		require.ErrorIs(t, err, ErrFormat, name)
@@ -160,43 +191,24 @@ func TestNewKeyRefuses(t *testing.T) {
 	}
 }
 
-func TestDecodeAttribute(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		u := Attribute{
-			Name:  rapid.StringMatching(`[a-z][a-z0-9_-]{0,63}`).Filter(func(s string) bool { return checkName(s) == "" }).Draw(t, "name"),
-			Value: rapid.StringMatching(`[a-zA-Z0-9 ]{0,40}`).Draw(t, "value"),
-		}
-		d := wire.NewDecoder(nil)
-		require.Equal(t, u, decodeAttribute(d, u.encode()))
-		require.NoError(t, d.Finish())
-	})
-	for _, b := range [][]byte{
-		nil, {1}, {1, 1}, {1, 1, 0, 0, 0, 1, 'a', 0}, {1, 2, 0, 0, 0, 1, 'a'}, {1, 2, 0, 0, 0, 1, 'a', 0, 0, 0, 0}, {1, 1, 0, 0, 0, 0}, {1, 1, 0, 0, 0, 65},
-	} {
-		d := wire.NewDecoder(nil)
-		decodeAttribute(d, b)
-		require.ErrorIs(t, d.Err(), ErrFormat, "%x", b)
-	}
-}
-
 // A wrong component of each sort is found by the one combined equation.
 func TestConsistentFindsEachWrongComponent(t *testing.T) {
-	a := generate(t)
-	k := issue(t, a, "a", "b")
+	k := fabeoOf(issue(t, generate(t), "a", "b"))
 	require.True(t, k.consistent())
 	g1, g2 := pairing.G1Generator(), pairing.G2Generator()
-	u, v := Attribute{Name: "a"}.atom(), Attribute{Name: "b"}.atom()
-	for name, change := range map[string]func(p *keyParts){
-		"sk1":                     func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1) },
-		"sk2":                     func(p *keyParts) { p.sk2 = p.sk2.Add(g1) },
-		"sk3":                     func(p *keyParts) { p.sk3 = p.sk3.Add(g2) },
-		"sk1 and sk1, cancelling": func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1); p.sk1[v] = p.sk1[v].Add(g1.Neg()) },
-		"sk1 and sk2, cancelling": func(p *keyParts) { p.sk1[u] = p.sk1[u].Add(g1); p.sk2 = p.sk2.Add(g1.Neg()) },
+	u, v, day := Attribute{Name: "a"}.atom(), Attribute{Name: "b"}.atom(), dayAtom(1, 0)
+	for name, change := range map[string]func(k *fabeoKey){
+		"sk1":                     func(k *fabeoKey) { k.sk1[u] = k.sk1[u].Add(g1) },
+		"sk1 of a day":            func(k *fabeoKey) { k.sk1[day] = k.sk1[day].Add(g1) },
+		"sk2":                     func(k *fabeoKey) { k.sk2 = k.sk2.Add(g1) },
+		"sk3":                     func(k *fabeoKey) { k.sk3 = k.sk3.Add(g2) },
+		"sk1 and sk1, cancelling": func(k *fabeoKey) { k.sk1[u] = k.sk1[u].Add(g1); k.sk1[v] = k.sk1[v].Add(g1.Neg()) },
+		"sk1 and sk2, cancelling": func(k *fabeoKey) { k.sk1[u] = k.sk1[u].Add(g1); k.sk2 = k.sk2.Add(g1.Neg()) },
 	} {
-		parts := *k.in()
-		parts.sk1 = map[atom]pairing.G1{u: k.in().sk1[u], v: k.in().sk1[v]}
-		change(&parts)
-		require.False(t, (keyOf(&parts)).consistent(), name)
+		changed := *k
+		changed.sk1 = maps.Clone(k.sk1)
+		change(&changed)
+		require.False(t, changed.consistent(), name)
 	}
 }
 

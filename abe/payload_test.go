@@ -52,7 +52,7 @@ func TestPayloadIsTinksFormat(t *testing.T) {
 	random := make([]byte, borders[len(borders)-1])
 	rand.Read(random)
 	opts := &Options{AssociatedData: associated}
-	core, K := a.Params().encapsulate(policy, nil)
+	core, K := encapsulate(t, a.Params(), policy)
 	head, payloadKey := makeHeader(core, K, "", associated, 0)
 	for i, n := range borders {
 		plaintext := random[:n]
@@ -91,7 +91,7 @@ func TestPayloadIsTinksFormat(t *testing.T) {
 			require.NoError(t, w.Close())
 			h, err := decodeHeader(stream.Bytes())
 			require.NoError(t, err)
-			streamKey, err := k.openHeader(h, nil, associated)
+			streamKey, err := k.openHeader(h, opening{associated: associated})
 			require.NoError(t, err)
 			require.Len(t, stream.Bytes()[h.Size:], payloadSize(n))
 			got, err = tinkOpens(t, streamKey, stream.Bytes()[h.Size:], associated)
@@ -131,7 +131,7 @@ func TestEmptyLastSegment(t *testing.T) {
 	k := issue(t, a, "a")
 	plaintext := bytes.Repeat([]byte{5}, oneSegment+perSegment)
 	for _, n := range []int{oneSegment, oneSegment + perSegment} {
-		core, K := a.Params().encapsulate(parsePolicy(t, "a"), nil)
+		core, K := encapsulate(t, a.Params(), parsePolicy(t, "a"))
 		object, payloadKey := makeHeader(core, K, "", nil, 0)
 		head := newHead()
 		s, err := newSegments(payloadKey, head, nil)

@@ -49,7 +49,7 @@ func (k *Key) OpenReaderAt(src io.ReaderAt, size int64, opts *Options) (*Reader,
 	if size < 0 {
 		return nil, fmt.Errorf("abe: an object does not have %d bytes: pass the length of the whole object", size)
 	}
-	associated, companion, err := opts.parts()
+	o, err := opts.opening()
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func (k *Key) OpenReaderAt(src io.ReaderAt, size int64, opts *Options) (*Reader,
 	if err != nil {
 		return nil, err
 	}
-	payloadKey, err := k.openHeader(h, companion, associated)
+	payloadKey, err := k.openHeader(h, o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (k *Key) OpenReaderAt(src io.ReaderAt, size int64, opts *Options) (*Reader,
 	if _, err := io.ReadFull(source, head); err != nil {
 		return nil, source.explain()
 	}
-	s, err := newSegments(payloadKey, head, associated)
+	s, err := newSegments(payloadKey, head, o.associated)
 	if err != nil {
 		return nil, err
 	}

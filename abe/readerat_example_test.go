@@ -11,11 +11,11 @@ import (
 
 // A part of a large object, such as one image of a study, without reading the rest of it.
 func ExampleKey_OpenReaderAt() {
-	authority, err := abe.GenerateAuthority()
+	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	doctor, err := authority.IssueKey(abe.Attribute{Name: "radiology"})
+	doctor, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "radiology"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func openAt(t require.TestingT, k *Key, object []byte, opts *Options) *Reader {
 func TestReadAtAgainstPlaintext(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a")
-	core, K := a.Params().encapsulate(parsePolicy(t, "a"), nil)
+	core, K := encapsulate(t, a.Params(), parsePolicy(t, "a"))
 	opts := &Options{AssociatedData: []byte("ad")}
 	head, payloadKey := makeHeader(core, K, "", opts.AssociatedData, 0)
 	random := make([]byte, oneSegment+3*perSegment)

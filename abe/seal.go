@@ -1,6 +1,7 @@
 package abe
 
 import (
+	"crypto/mlkem"
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
@@ -22,6 +23,17 @@ type Options struct {
 	// destroyed, no copy of the object can be opened. The header says that one is needed, not which. Only nil means none: a slice
 	// that is empty or all zero bytes is refused, for it is more likely a key that was lost or wiped than a wish.
 	Companion []byte
+
+	// Day is the sealing day, for sealing alone. 0 is today by the clock, in UTC. Give the day on which a record was made if it is sealed
+	// later and keys that read that day are to open it.
+	Day Day
+
+	// HybridTo and HybridKey add ML-KEM-768: what is sealed to HybridTo is opened with the key that belongs to it in HybridKey, besides
+	// attributes, so that an attacker with a quantum computer has to have it too. It is one key for everybody who is entitled and knows no policy: who has
+	// it can do no more than others, and once it is out the object is protected by its attributes alone. A reader who gives a key requires it: an
+	// object sealed without is refused.
+	HybridTo  *mlkem.EncapsulationKey768
+	HybridKey *mlkem.DecapsulationKey768
 }
 
 // Record is one of the records of a SealMany call. It prints as "redacted", as Options do.
@@ -39,12 +51,48 @@ func (p *Policy) check() error {
 	return nil
 }
 
-func (o *Options) parts() (associated, companion []byte, err error) {
+// sealing is what Options say to a sealer.
+type sealing struct {
+	associated, companion []byte
+	day                   Day
+	hybrid                *mlkem.EncapsulationKey768
+}
+
+func (o *Options) sealing() (s sealing, err error) {
 	if o == nil {
-		return nil, nil, nil
+		o = new(Options)
 	}
-	companion, err = checkCompanion(o.Companion)
-	return o.AssociatedData, companion, err
+	if o.HybridKey != nil {
+		return s, errors.New("abe: Options.HybridKey is for opening: seal to its EncapsulationKey in Options.HybridTo")
+	}
+	s = sealing{associated: o.AssociatedData, day: o.Day, hybrid: o.HybridTo}
+	if s.day == 0 {
+		if s.day, err = today(); err != nil {
+			return s, err
+		}
+	}
+	s.companion, err = checkCompanion(o.Companion)
+	return s, err
+}
+
+// opening is what Options say to a reader.
+type opening struct {
+	associated, companion []byte
+	hybrid                *mlkem.DecapsulationKey768
+}
+
+func (o *Options) opening() (s opening, err error) {
+	switch {
+	case o == nil:
+		return s, nil
+	case o.HybridTo != nil:
+		return s, errors.New("abe: Options.HybridTo is for sealing: open with the key that belongs to it in Options.HybridKey")
+	case o.Day != 0:
+		return s, errors.New("abe: Options.Day is for sealing: leave it 0 to open, and read Header.Day")
+	}
+	s = opening{associated: o.AssociatedData, hybrid: o.HybridKey}
+	s.companion, err = checkCompanion(o.Companion)
+	return s, err
 }
 
 // checkCompanion refuses what is neither nil nor a key. Zeros are what a wiped buffer holds: sealed under them, an object would
@@ -77,56 +125,45 @@ func checkRecordID(id string) error {
 }
 
 // Seal encrypts plaintext under policy: a header with the policy in the clear, and the payload. Only keys whose attributes
-// satisfy the policy open it. The object is longer than the plaintext by 429 bytes, the text of the policy, 48 for each leaf, 96 for each further
-// use of the attribute that the policy uses most, and for plaintexts over a megabyte 16 for each further one. opts may be nil.
+// satisfy the policy and whose window contains the sealing day open it. Under FABEO the object is longer than the plaintext by 813 bytes, the text of the policy
+// and of the declarations that it needs, 48 for each leaf that it expands to, 96 for each further
+// use of the attribute that the policy uses most, 1,088 if it is hybrid, and for plaintexts over a megabyte 16 for each further one. opts may be nil.
 //
-// Cost: about a millisecond, 0.2 to 0.4 for each leaf, and 0.3 for each further use. The first calls with new Params take two or three times
+// Cost: about a millisecond, 0.2 to 0.4 for each leaf, of which the day has eight, and 0.3 for each further use. The first calls with new Params take two or three times
 // that, until tables are there.
 func (p *Params) Seal(policy *Policy, plaintext []byte, opts *Options) ([]byte, error) {
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	associated, companion, err := opts.parts()
+	s, err := p.sealer(policy, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := policy.check(); err != nil {
+	core, K, err := s.encapsulate()
+	if err != nil {
 		return nil, err
 	}
-	core, K := p.encapsulate(policy, companion)
-	return sealRecord(core, K, "", plaintext, associated)
+	return sealRecord(core, K, "", plaintext, s.associated)
 }
 
 // SealMany seals the records of one patient under one policy with one encapsulation and returns one object for each record,
-// in order. Each has a complete header and a payload key of its own and is opened like any other.
+// in order. Each has a complete header and a payload key of its own and is opened like any other. opts may be nil; associated data stand in the
+// records.
 //
 // The objects share a key K, which is dropped when SealMany returns. So they are linkable, and who opens one can open all
 // of them: give it records only that belong together. Cost: one Seal, and for each further record about 10 microseconds and its encryption.
-func (p *Params) SealMany(policy *Policy, records []Record, companion []byte) ([][]byte, error) {
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	companion, err := checkCompanion(companion)
+func (p *Params) SealMany(policy *Policy, records []Record, opts *Options) ([][]byte, error) {
+	s, err := p.sealer(policy, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := policy.check(); err != nil {
+	if s.associated != nil {
+		return nil, errors.New("abe: the associated data of SealMany stand in each Record: leave Options.AssociatedData empty")
+	}
+	if err := checkRecords(records); err != nil || len(records) == 0 {
 		return nil, err
 	}
-	seen := make(map[string]bool, len(records))
-	for _, r := range records {
-		if err := checkRecordID(r.ID); err != nil {
-			return nil, fmt.Errorf("abe: record %q: %w", r.ID, err)
-		}
-		if seen[r.ID] {
-			return nil, fmt.Errorf("abe: record id %q comes twice: give each record its own", r.ID)
-		}
-		seen[r.ID] = true
+	core, K, err := s.encapsulate()
+	if err != nil {
+		return nil, err
 	}
-	if len(records) == 0 {
-		return nil, nil
-	}
-	core, K := p.encapsulate(policy, companion)
 	sealed := make([][]byte, len(records))
 	for i, r := range records {
 		if sealed[i], err = sealRecord(core, K, r.ID, r.Plaintext, r.AssociatedData); err != nil {
@@ -134,6 +171,21 @@ func (p *Params) SealMany(policy *Policy, records []Record, companion []byte) ([
 		}
 	}
 	return sealed, nil
+}
+
+// checkRecords refuses ids that are no ids or come twice.
+func checkRecords(records []Record) error {
+	seen := make(map[string]bool, len(records))
+	for _, r := range records {
+		if err := checkRecordID(r.ID); err != nil {
+			return fmt.Errorf("abe: record %q: %w", r.ID, err)
+		}
+		if seen[r.ID] {
+			return fmt.Errorf("abe: record id %q comes twice: give each record its own", r.ID)
+		}
+		seen[r.ID] = true
+	}
+	return nil
 }
 
 func sealRecord(core []byte, K [keySize]byte, id string, plaintext, associated []byte) ([]byte, error) {
@@ -163,7 +215,7 @@ func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
 	if err := k.check(); err != nil {
 		return nil, err
 	}
-	associated, companion, err := opts.parts()
+	o, err := opts.opening()
 	if err != nil {
 		return nil, err
 	}
@@ -171,31 +223,79 @@ func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	payloadKey, err := k.openHeader(h, companion, associated)
+	payloadKey, err := k.openHeader(h, o)
 	if err != nil {
 		return nil, err
 	}
-	return openPayload(sealed[h.Size:], payloadKey, associated)
+	return openPayload(sealed[h.Size:], payloadKey, o.associated)
 }
 
 // openHeader makes the friendly checks and then does the mathematics.
-func (k *Key) openHeader(h *header, companion, associated []byte) (payloadKey [keySize]byte, err error) {
-	if h.Params != k.in().params.fingerprint {
-		return payloadKey, &DeniedError{Kind: DeniedAuthority}
-	}
-	sel, ok := h.Policy.formula().satisfy(k.has)
-	if !ok {
-		return payloadKey, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, nil, k.in().attributes)}
-	}
-	if h.NeedsCompanion && companion == nil {
-		return payloadKey, &DeniedError{Kind: DeniedCompanion}
-	}
-	if !h.NeedsCompanion && companion != nil {
-		return payloadKey, &DeniedError{Kind: DeniedNoCompanion}
-	}
-	K, err := k.decapsulate(h, companion, sel)
+func (k *Key) openHeader(h *header, o opening) (payloadKey [keySize]byte, err error) {
+	f, sel, err := k.admit(h, o)
 	if err != nil {
 		return payloadKey, err
 	}
-	return unwrap(h, K, associated)
+	sigma, err := k.in().secret.decapsulate(h.pre, h.body, f, sel)
+	if err != nil {
+		return payloadKey, err
+	}
+	return h.finish(sigma, o)
+}
+
+// admit makes the friendly checks: what it refuses the mathematics would refuse too. It returns the formula of the object and rows that
+// satisfy it.
+func (k *Key) admit(h *header, o opening) (*formula, []selected, error) {
+	f, sel, err := k.choose(h)
+	if err == nil {
+		err = o.suits(h)
+	}
+	return f, sel, err
+}
+
+// suits says whether the options have the keys that the header asks for, and no others.
+func (o opening) suits(h *header) error {
+	switch {
+	case h.NeedsCompanion && o.companion == nil:
+		return &DeniedError{Kind: DeniedCompanion}
+	case !h.NeedsCompanion && o.companion != nil:
+		return &DeniedError{Kind: DeniedNoCompanion}
+	case h.Hybrid && o.hybrid == nil:
+		return &DeniedError{Kind: DeniedHybrid}
+	case !h.Hybrid && o.hybrid != nil:
+		return &DeniedError{Kind: DeniedNoHybrid}
+	}
+	return nil
+}
+
+// choose makes the formula of an object and chooses rows that satisfy it, if it is of the key's authority and the key's attributes and
+// window suffice.
+func (k *Key) choose(h *header) (*formula, []selected, error) {
+	if h.Authority != k.in().params.authority {
+		return nil, nil, &DeniedError{Kind: DeniedAuthority}
+	}
+	f, err := h.Policy.expand(h.Vocabulary)
+	if err != nil {
+		return nil, nil, ErrDecrypt
+	}
+	if _, ok := f.satisfy(k.has); !ok {
+		return nil, nil, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, h.Vocabulary, k.Attributes())}
+	}
+	f = h.withDay(f)
+	sel, ok := f.satisfy(k.has)
+	if !ok {
+		return nil, nil, &DeniedError{Kind: DeniedWindow, Day: h.Day, Window: k.in().window}
+	}
+	return f, sel, nil
+}
+
+// finish returns the payload key for sigma.
+func (h *header) finish(sigma [keySize]byte, o opening) (payloadKey [keySize]byte, err error) {
+	var shared []byte
+	if h.Hybrid {
+		if shared, err = o.hybrid.Decapsulate(h.hybrid); err != nil {
+			return payloadKey, ErrDecrypt
+		}
+	}
+	return unwrap(h, sharedKey(sigma, shared, o.companion, h.core), o.associated)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -51,7 +52,9 @@ func TestSealOpenProperty(t *testing.T) {
 		h, err := Inspect(sealed)
 		require.NoError(t, err)
 		require.Equal(t, policy.String(), h.Policy.String())
-		require.Equal(t, a.Params().Fingerprint(), h.Params)
+		require.Equal(t, a.Params().Authority(), h.Authority)
+		require.InDelta(t, int(DayOf(time.Now())), int(h.Day), 1)
+		require.Equal(t, []any{uint8(2), FABEO, false}, []any{h.Version, h.Suite, h.Hybrid})
 		require.Equal(t, opts.Companion != nil, h.NeedsCompanion)
 		require.Empty(t, h.RecordID)
 		require.Equal(t, len(sealed), h.Size+payloadHead+len(plaintext)+tagSize)
@@ -127,7 +130,7 @@ func TestFriendlyChecks(t *testing.T) {
 	require.NoError(t, err)
 	_, err = whole.Open(withCompanion, nil)
 	denied(t, err, DeniedCompanion)
-	for kind := DeniedKind(0); kind < 6; kind++ {
+	for kind := DeniedKind(0); kind < 10; kind++ {
 		require.Contains(t, (&DeniedError{Kind: kind}).Error(), "abe: ")
 	}
 
@@ -138,8 +141,8 @@ func TestFriendlyChecks(t *testing.T) {
 	mathematicsRefuses(t, err)
 	foreign, err := other.Params().Seal(policy, []byte("x"), nil)
 	require.NoError(t, err)
-	fingerprint := a.Params().Fingerprint()
-	copy(foreign[fixedSize:], fingerprint[:])
+	id := a.Params().Authority()
+	copy(foreign[fixedSize:], id[:])
 	_, err = whole.Open(foreign, nil)
 	mathematicsRefuses(t, err)
 	weaker := bytes.Replace(sealed, []byte("a and b"), []byte("b and b"), 1)
@@ -176,7 +179,7 @@ func TestSealRefuses(t *testing.T) {
 		opts := &Options{Companion: c.companion}
 		_, err = params.Seal(policy, nil, opts)
 		require.ErrorContains(t, err, c.want)
-		_, err = params.SealMany(policy, nil, c.companion)
+		_, err = params.SealMany(policy, nil, opts)
 		require.ErrorContains(t, err, c.want)
 		_, err = params.Encrypt(io.Discard, policy, opts)
 		require.ErrorContains(t, err, c.want)
@@ -218,7 +221,7 @@ func TestSealMany(t *testing.T) {
 	for i := range 5 {
 		records = append(records, Record{ID: fmt.Sprint("record ", i), Plaintext: []byte{byte(i)}, AssociatedData: []byte(fmt.Sprint("ad", i))})
 	}
-	sealed, err := a.Params().SealMany(parsePolicy(t, "a or b"), records, companion)
+	sealed, err := a.Params().SealMany(parsePolicy(t, "a or b"), records, &Options{Companion: companion})
 	require.NoError(t, err)
 	require.Len(t, sealed, 5)
 	for i, object := range sealed {
@@ -263,7 +266,7 @@ func TestCommitmentIsChecked(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a")
 	policy := parsePolicy(t, "a")
-	core, K := a.Params().encapsulate(policy, nil)
+	core, K := encapsulate(t, a.Params(), policy)
 	object, key := makeHeader(core, K, "", nil, 0)
 	commit := commitment([keySize]byte{1}, nil)
 	copy(object[len(object)-keySize:], commit[:])
@@ -298,20 +301,22 @@ func TestDecodeHeaderRefuses(t *testing.T) {
 		"empty":                 {nil, "truncated"},
 		"another magic":         {set(0, 'x'), "magic"},
 		"another kind":          {set(5, 3), "abe key"},
-		"version 2":             {set(6, 2), "version 2"},
-		"suite 2":               {set(7, 2), "suite 2"},
+		"version 3":             {set(6, 3), "version 3"},
+		"suite 3":               {set(7, 3), "suite 3"},
+		"suite 2, version 1":    {with(func(b []byte) []byte { b[6], b[7] = 1, 2; return b }), "suite 2 is not known here in version 1"},
 		"core over the limit":   {set(9, 0xff), "limit"},
 		"core too long":         {set(11, good[11]+1), "the header says"},
 		"core too short":        {set(11, good[11]-1), "the header says"},
-		"epoch":                 {set(fixedSize+32+7, 1), "epoch 1"},
+		"no day":                {with(func(b []byte) []byte { b[text-3], b[text-2] = 0, 0; return b }), "day 0"},
+		"day after the last":    {set(text-4, 1), "is no sealing day"},
 		"unknown flag":          {set(text-1, 2), "flags"},
 		"policy over the limit": {set(text+2, 0xff), "limit"},
 		"no policy":             {resized("a or b", ""), "policy"},
 		"bad policy":            {resized("a or b", "a or or"), "policy"},
 		"policy with spaces":    {resized("a or b", "a or  b"), "canonical"},
 		"policy with one leaf":  {resized("a or b", "a"), "the header says"},
-		"ranges":                {set(text+4+6+3, 1), "limit"},
-		"ML-KEM part":           {set(text+4+6+4+3, 1), "limit"},
+		"ML-KEM part":           {set(text+4+6+4+3, 1), "1088"},
+		"ML-KEM part too long":  {set(text+4+6+4+2, 5), "limit"},
 		"record id too long":    {set(len(h.core)+2, 2), "limit"},
 		"record id no UTF-8":    {set(len(h.core)+4, 0xff), "record id"},
 		"record id invisible":   {set(len(h.core)+4, 0x1b), "record id"},
@@ -402,7 +407,9 @@ func TestZeroValues(t *testing.T) {
 		require.ErrorContains(t, p.EncryptFrom(io.Discard, bytes.NewReader(nil), policy, nil), "no params")
 	}
 	for _, a := range []*Authority{nil, new(Authority)} {
-		_, err := a.IssueKey(Attribute{Name: "a"})
+		_, err := a.IssueKey(always, Attribute{Name: "a"})
+		require.ErrorContains(t, err, "no authority")
+		_, err = a.WithVocabulary(nil)
 		require.ErrorContains(t, err, "no authority")
 	}
 	for _, p := range []*Policy{nil, new(Policy)} {
@@ -418,7 +425,8 @@ func TestZeroValues(t *testing.T) {
 // What a header shows in JSON is the policy as a text, and it is read back.
 func TestHeaderInJSON(t *testing.T) {
 	a := generate(t)
-	sealed, err := a.Params().Seal(parsePolicy(t, `a and dept = "intensive  care"`), nil, nil)
+	leap := DayOf(time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC))
+	sealed, err := a.Params().Seal(parsePolicy(t, `a and dept = "intensive  care"`), nil, &Options{Day: leap})
 	require.NoError(t, err)
 	h, err := Inspect(sealed)
 	require.NoError(t, err)
@@ -428,11 +436,13 @@ func TestHeaderInJSON(t *testing.T) {
 	var again Header
 	require.NoError(t, json.Unmarshal(out, &again))
 	require.Equal(t, h.Policy.String(), again.Policy.String())
-	require.Equal(t, h.Params, again.Params)
+	require.Equal(t, h.Authority, again.Authority)
+	require.Contains(t, string(out), `"Day":"2024-02-29"`)
+	require.Equal(t, h.Day, again.Day)
 	// The policy that was read is whole: it seals, and its matrix is there.
 	sealed, err = a.Params().Seal(again.Policy, []byte("x"), nil)
 	require.NoError(t, err)
-	k, err := a.IssueKey(Attribute{Name: "a"}, Attribute{Name: "dept", Value: "intensive  care"})
+	k, err := a.IssueKey(always, Attribute{Name: "a"}, Attribute{Name: "dept", Value: "intensive  care"})
 	require.NoError(t, err)
 	got, err := k.Open(sealed, nil)
 	require.NoError(t, err)
@@ -449,8 +459,7 @@ func TestHeaderInJSON(t *testing.T) {
 func TestHeadersCostNoMatrix(t *testing.T) {
 	p := parsePolicy(t, "255 of ("+numbered(256)+")")
 	p.formula().matrix = func() ([]row, int) { t.Fatal("the matrix was built"); return nil, 0 }
-	require.Equal(t, 2*pairing.G2Size+256*pairing.G1Size, encSize(p.formula()))
-	require.NotEmpty(t, appendPre(nil, [32]byte{}, p, false))
+	require.Equal(t, keySize+2*pairing.G2Size+256*pairing.G1Size, fabeoBodySize(p.formula().leaves(), p.formula().tau()))
 	_, ok := p.formula().satisfy(func(atom) bool { return true })
 	require.True(t, ok)
 	require.False(t, Explain(p, nil, nil).Granted)
@@ -461,7 +470,7 @@ func TestHeadersCostNoMatrix(t *testing.T) {
 		}
 		p, err := ParsePolicy(tree.text(drawPattern(t, tree.leaves())))
 		require.NoError(t, err)
-		require.Equal(t, pairing.G2Size*(1+p.formula().tau())+pairing.G1Size*len(p.formula().rows()), encSize(p.formula()))
+		require.Equal(t, keySize+pairing.G2Size*(1+p.formula().tau())+pairing.G1Size*len(p.formula().rows()), fabeoBodySize(p.formula().leaves(), p.formula().tau()))
 	})
 }
 
@@ -478,7 +487,7 @@ func TestOverhead(t *testing.T) {
 		for _, n := range []int{0, 1000, oneSegment, oneSegment + 1} {
 			sealed, err := a.Params().Seal(p, make([]byte, n), nil)
 			require.NoError(t, err)
-			want := 429 + len(p.String()) + 48*c.leaves + 96*(c.uses-1) + n
+			want := 813 + len(p.String()) + 48*c.leaves + 96*(c.uses-1) + n
 			if n > oneSegment {
 				want += 16
 			}

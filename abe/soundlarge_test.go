@@ -97,8 +97,7 @@ func (s *sampler) keyFor(set uint) *Key {
 			attributes = append(attributes, patternAttribute(i))
 		}
 	}
-	slices.SortFunc(attributes, compareAttributes)
-	return s.authority.keyGen(attributes)
+	return keyFor(s.authority, attributes...)
 }
 
 // Above 8 leaves: a fixed sample of large policies, and sets on the border of what they grant, with pairings, against everything that

@@ -36,10 +36,10 @@ type weightedElement struct {
 }
 
 // evaluate computes e(sk2,ct1) * prod_(u,j) e(sk1[u]^a_(u,j), ct2[j]) / e(prod_i ct3[i]^b_i, sk3).
-func (c combination) evaluate(t testing.TB, p *Policy, enc []byte, sk2 pairing.G1, sk3 pairing.G2) pairing.GT {
+func (c combination) evaluate(t testing.TB, f *formula, enc []byte, sk2 pairing.G1, sk3 pairing.G2) pairing.GT {
 	ct1, err := pairing.NewG2(enc[:pairing.G2Size])
 	require.NoError(t, err)
-	ct2, ct3 := enc[pairing.G2Size:], enc[pairing.G2Size*(1+p.formula().tau()):]
+	ct2, ct3 := enc[pairing.G2Size:], enc[pairing.G2Size*(1+f.tau()):]
 	sum := pairing.G1Identity()
 	for i, b := range c.rows {
 		if b.IsZero() {
@@ -65,8 +65,8 @@ func (c combination) evaluate(t testing.TB, p *Policy, enc []byte, sk2 pairing.G
 // attack solves the system of everything that a key for the owned attributes can cancel: weights b with sum b_i M_i = e_0
 // and, for each attribute that is not owned and each j, sum of b_i over the rows with that attribute and rho(i) = j equal
 // to zero. Free unknowns are drawn. ok is false if there is no solution.
-func attack(rng *rand.Rand, p *Policy, owned func(atom) bool) (b []*big.Int, ok bool) {
-	rows := p.formula().rows()
+func attack(rng *rand.Rand, f *formula, owned func(atom) bool) (b []*big.Int, ok bool) {
+	rows := f.rows()
 	type cancelled struct {
 		u atom
 		j int
@@ -75,11 +75,11 @@ func attack(rng *rand.Rand, p *Policy, owned func(atom) bool) (b []*big.Int, ok 
 	for _, r := range rows {
 		if c := (cancelled{r.atom, r.rho}); !owned(r.atom) {
 			if _, known := index[c]; !known {
-				index[c] = p.formula().cols() + len(index)
+				index[c] = f.cols() + len(index)
 			}
 		}
 	}
-	equations := make([][]*big.Int, p.formula().cols()+len(index))
+	equations := make([][]*big.Int, f.cols()+len(index))
 	for e := range equations {
 		equations[e] = make([]*big.Int, len(rows)+1)
 		for i := range equations[e] {
@@ -161,13 +161,13 @@ func publicScalar(x *big.Int) pairing.Scalar { return newCoefficient(x).scalar()
 
 // withRows is the combination for row weights b: what belongs to owned attributes is cancelled; substitute says what stands for a
 // component that the key does not have.
-func withRows(p *Policy, b []pairing.Scalar, k *Key, substitute func(atom) (pairing.G1, bool)) combination {
+func withRows(f *formula, b []pairing.Scalar, k *Key, substitute func(atom) (pairing.G1, bool)) combination {
 	c := combination{rows: b, pairs: map[use][]weightedElement{}}
-	for i, r := range p.formula().rows() {
+	for i, r := range f.rows() {
 		if b[i].IsZero() {
 			continue
 		}
-		sk1, ok := k.in().sk1[r.atom]
+		sk1, ok := fabeoOf(k).sk1[r.atom]
 		if !ok {
 			sk1, ok = substitute(r.atom)
 		}
@@ -187,8 +187,7 @@ type sampler struct {
 }
 
 func newSampler(t testing.TB, names int) *sampler {
-	a, err := GenerateAuthority()
-	require.NoError(t, err)
+	a := generate(t)
 	s := &sampler{authority: a}
 	for set := range uint(1) << names {
 		var attributes []Attribute
@@ -197,94 +196,113 @@ func newSampler(t testing.TB, names int) *sampler {
 				attributes = append(attributes, patternAttribute(i))
 			}
 		}
-		slices.SortFunc(attributes, compareAttributes)
-		s.keys = append(s.keys, a.keyGen(attributes)) // keyGen also makes the empty key, which IssueKey refuses
+		s.keys = append(s.keys, keyFor(a, attributes...)) // also the empty key, which IssueKey refuses
 	}
 	return s
 }
 
-// challenge is one encapsulation under a policy with what the sealer knows.
+// challenge is one encapsulation under a policy, on a day that every key reads, with what the sealer knows.
 type challenge struct {
 	policy *Policy
+	f      *formula // with the day
 	h      *header
+	sigma  [keySize]byte
 	K      [keySize]byte
 	d      pairing.GT
 }
 
 func (s *sampler) challenge(t testing.TB, policy *Policy) *challenge {
-	p := s.authority.Params()
+	return s.challengeWith(t, policy, policy.onDay(testDay))
+}
+
+// challengeWith seals with f in the place of what policy stands for.
+func (s *sampler) challengeWith(t testing.TB, policy *Policy, f *formula) *challenge {
+	sealer, err := s.authority.Params().sealer(policy, &Options{Day: testDay})
+	require.NoError(t, err)
+	sealer.formula = f
+	sealer.bodySize = fabeoBodySize(f.leaves(), f.tau())
 	var sigma [keySize]byte
 	x := pairing.RandomScalar().Bytes()
 	copy(sigma[:], x[:])
-	core, K := p.encapsulateSigma(policy, nil, sigma)
+	core, K := sealer.encapsulateSigma(sigma)
 	sealed, err := sealRecord(core, K, "", nil, nil)
 	require.NoError(t, err)
-	h := &header{pre: core[:len(core)-keySize-encSize(policy.formula())], core: core, enc: core[len(core)-encSize(policy.formula()):]}
-	h.Policy = policy
-	h.c0 = core[len(h.pre):][:keySize]
-	h.wrapped, h.commit = sealed[len(core)+4:][:wrappedSize], sealed[len(core)+4+wrappedSize:][:keySize]
-	_, s1 := p.encrypt(policy.formula(), coins{xof(labelCoins, sigma[:], h.pre)})
-	return &challenge{policy, h, K, p.y.Exp(s1)}
+	tail := sealed[len(core)+4:]
+	h := &header{pre: core[:len(core)-sealer.bodySize], body: core[len(core)-sealer.bodySize:], core: core, wrapped: tail[:wrappedSize], commit: tail[wrappedSize:][:keySize]}
+	pub := fabeoPublicOf(s.authority.Params())
+	_, s1 := pub.encrypt(f, coins{xof(labelCoins, sigma[:], h.pre)})
+	return &challenge{policy, f, h, sigma, K, pub.y.Exp(s1)}
+}
+
+// decapsulate does the mathematics alone.
+func (ch *challenge) decapsulate(k *Key, sel []selected) ([keySize]byte, error) {
+	return k.in().secret.decapsulate(ch.h.pre, ch.h.body, ch.f, sel)
+}
+
+// opens says whether a combination of what k has gives d.
+func (ch *challenge) opens(t testing.TB, c combination, k *Key) bool {
+	return c.evaluate(t, ch.f, ch.h.enc(), fabeoOf(k).sk2, fabeoOf(k).sk3).Equal(ch.d)
 }
 
 // check compares everything for one set. It returns whether the attributes were enough by the attacker's linear algebra.
 func (s *sampler) check(t testing.TB, rng *rand.Rand, ch *challenge, k *Key, holds bool) {
-	p := ch.policy
-	sel, ok := p.formula().satisfy(k.has)
-	require.Equal(t, holds, ok, "%v with %v: evaluator against satisfy", p, k.in().attributes)
+	p, f, attributes := ch.policy, ch.f, k.Attributes()
+	sel, ok := f.satisfy(k.has)
+	require.Equal(t, holds, ok, "%v with %v: evaluator against satisfy", p, attributes)
 
-	b, solvable := attack(rng, p, k.has)
-	require.Equal(t, holds, solvable, "%v with %v: evaluator against the attacker's linear system", p, k.in().attributes)
+	b, solvable := attack(rng, f, k.has)
+	require.Equal(t, holds, solvable, "%v with %v: evaluator against the attacker's linear system", p, attributes)
 	if holds {
-		K, err := k.decapsulate(ch.h, nil, sel)
-		require.NoError(t, err, "%v with %v", p, k.in().attributes)
-		require.Equal(t, ch.K, K)
+		sigma, err := ch.decapsulate(k, sel)
+		require.NoError(t, err, "%v with %v", p, attributes)
+		require.Equal(t, ch.sigma, sigma)
 		weights := make([]pairing.Scalar, len(b))
 		for i := range b {
 			weights[i] = publicScalar(b[i])
 		}
-		require.True(t, withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in().sk2, k.in().sk3).Equal(ch.d),
-			"%v with %v: any solution of the system opens", p, k.in().attributes)
+		require.True(t, ch.opens(t, withRows(f, weights, k, nothing), k), "%v with %v: any solution of the system opens", p, attributes)
 		// One coefficient off: nothing opens.
 		wrong := slices.Clone(sel)
 		wrong[rng.IntN(len(wrong))].coeff = newCoefficient(new(big.Int).SetUint64(rng.Uint64() | 2))
-		_, err = k.decapsulate(ch.h, nil, wrong)
+		_, err = ch.decapsulate(k, wrong)
 		require.ErrorIs(t, err, ErrDecrypt)
 		return
 	}
 	// The best that is left: rows as if one more attribute were owned, or all, with the missing components left out, or
 	// other components of the key in their place.
-	best, _ := p.formula().satisfy(func(atom) bool { return true })
-	for _, r := range p.formula().rows() {
-		if one, ok := p.formula().satisfy(func(u atom) bool { return k.has(u) || u == r.atom }); ok {
+	best, _ := f.satisfy(func(atom) bool { return true })
+	for _, r := range f.rows() {
+		if one, ok := f.satisfy(func(u atom) bool { return k.has(u) || u == r.atom }); ok {
 			best = one
 			break
 		}
 	}
-	weights := make([]pairing.Scalar, len(p.formula().rows()))
+	weights := make([]pairing.Scalar, len(f.rows()))
 	for _, c := range best {
 		weights[c.row] = c.coeff.scalar()
 	}
-	require.False(t, withRows(p, weights, k, nothing).evaluate(t, p, ch.h.enc, k.in().sk2, k.in().sk3).Equal(ch.d), "%v with %v opened", p, k.in().attributes)
-	other := k.in().sk2
-	if n := len(k.in().attributes); n > 0 {
-		other = k.in().sk1[k.in().attributes[rng.IntN(n)].atom()]
+	require.False(t, ch.opens(t, withRows(f, weights, k, nothing), k), "%v with %v opened", p, attributes)
+	other := fabeoOf(k).sk2
+	if atoms := fabeoOf(k).atoms; len(atoms) > 0 {
+		other = fabeoOf(k).sk1[atoms[rng.IntN(len(atoms))]]
 	}
-	forged := relabelled(k, p, other)
-	_, err := forged.decapsulate(ch.h, nil, best)
-	require.ErrorIs(t, err, ErrDecrypt, "%v with %v opened", p, k.in().attributes)
+	forged := relabelled(k, f, other)
+	_, err := ch.decapsulate(forged, best)
+	require.ErrorIs(t, err, ErrDecrypt, "%v with %v opened", p, attributes)
 }
 
-// relabelled is k with other for every attribute of the policy that it lacks.
-func relabelled(k *Key, p *Policy, other pairing.G1) *Key {
+// relabelled is k with other for every attribute of the formula that it lacks.
+func relabelled(k *Key, f *formula, other pairing.G1) *Key {
+	s := *fabeoOf(k)
+	s.sk1 = map[atom]pairing.G1{}
+	for _, r := range f.rows() {
+		s.sk1[r.atom] = other
+	}
+	for u, sk1 := range fabeoOf(k).sk1 {
+		s.sk1[u] = sk1
+	}
 	parts := *k.in()
-	parts.sk1 = map[atom]pairing.G1{}
-	for _, r := range p.formula().rows() {
-		parts.sk1[r.atom] = other
-	}
-	for u, sk1 := range k.in().sk1 {
-		parts.sk1[u] = sk1
-	}
+	parts.secret = &s
 	return keyOf(&parts)
 }
 

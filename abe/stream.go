@@ -26,24 +26,21 @@ func (p *Params) EncryptFrom(dst io.Writer, src io.Reader, policy *Policy, opts 
 // Encrypt is EncryptFrom for those who have no reader: it writes the header to dst and returns a writer for the plaintext. An object
 // that was not closed without error cannot be opened to its end. Memory: about 2 MiB.
 func (p *Params) Encrypt(dst io.Writer, policy *Policy, opts *Options) (*Writer, error) {
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	associated, companion, err := opts.parts()
+	s, err := p.sealer(policy, opts)
 	if err != nil {
 		return nil, err
 	}
-	if err := policy.check(); err != nil {
+	core, K, err := s.encapsulate()
+	if err != nil {
 		return nil, err
 	}
-	core, K := p.encapsulate(policy, companion)
-	head, payloadKey := makeHeader(core, K, "", associated, payloadHead)
+	head, payloadKey := makeHeader(core, K, "", s.associated, payloadHead)
 	first := newHead()
-	s, err := newSegments(payloadKey, first, associated)
+	segments, err := newSegments(payloadKey, first, s.associated)
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{dst: dst, segments: s}
+	w := &Writer{dst: dst, segments: segments}
 	if err := w.put(append(head, first...)); err != nil {
 		return nil, fmt.Errorf("abe: writing the header: %w", err)
 	}
@@ -195,7 +192,7 @@ func (k *Key) Decrypt(src io.Reader, opts *Options) (io.Reader, error) {
 	if err := k.check(); err != nil {
 		return nil, err
 	}
-	associated, companion, err := opts.parts()
+	o, err := opts.opening()
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +201,7 @@ func (k *Key) Decrypt(src io.Reader, opts *Options) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	payloadKey, err := k.openHeader(h, companion, associated)
+	payloadKey, err := k.openHeader(h, o)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +209,7 @@ func (k *Key) Decrypt(src io.Reader, opts *Options) (io.Reader, error) {
 	if _, err := io.ReadFull(source, head); err != nil {
 		return nil, source.explain()
 	}
-	s, err := newSegments(payloadKey, head, associated)
+	s, err := newSegments(payloadKey, head, o.associated)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +233,7 @@ func readHeader(src *watched) (*header, error) {
 		return nil, err
 	}
 	d := wire.NewDecoder(b)
-	size := coreSize(d)
+	_, _, size := coreSize(d)
 	if err := d.Err(); err != nil {
 		return nil, err
 	}

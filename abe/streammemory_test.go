@@ -48,7 +48,7 @@ func TestStreamMemory(t *testing.T) {
 
 // throughPipe seals size bytes and opens them.
 func throughPipe(a *Authority, size int64) error {
-	k, err := a.IssueKey(Attribute{Name: "a"})
+	k, err := a.IssueKey(always, Attribute{Name: "a"})
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func newVeilchart() (implementation, error) {
 	}, err
 }
 
-func newAuthority() (*abe.Authority, error) { return abe.GenerateAuthority() }
+func newAuthority() (*abe.Authority, error) { return abe.GenerateAuthority(abe.FABEO, nil) }
 
 // sealEach seals records under one policy with an encapsulation for each.
 func sealEach(b *veilchartBed, records []abe.Record) ([][]byte, error) {
@@ -68,7 +68,7 @@ func attribute(name string) abe.Attribute {
 }
 
 func (b *veilchartBed) issue() (err error) {
-	b.key, err = b.authority.IssueKey(b.attributes...)
+	b.key, err = b.authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, b.attributes...)
 	return err
 }
 

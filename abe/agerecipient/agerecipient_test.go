@@ -20,7 +20,7 @@ import (
 )
 
 func generate(t testing.TB) *abe.Authority {
-	a, err := abe.GenerateAuthority()
+	a, err := abe.GenerateAuthority(abe.FABEO, nil)
 	require.NoError(t, err)
 	return a
 }
@@ -40,7 +40,7 @@ func identity(t testing.TB, a *abe.Authority, opts *abe.Options, attributes ...s
 		require.NoError(t, err)
 		all = append(all, attribute)
 	}
-	key, err := a.IssueKey(all...)
+	key, err := a.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, all...)
 	require.NoError(t, err)
 	i, err := NewIdentity(key, opts)
 	require.NoError(t, err)

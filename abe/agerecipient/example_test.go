@@ -13,11 +13,11 @@ import (
 )
 
 func Example() {
-	authority, err := abe.GenerateAuthority()
+	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	key, err := authority.IssueKey(abe.Attribute{Name: "role", Value: "doctor"})
+	key, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "role", Value: "doctor"})
 	if err != nil {
 		log.Fatal(err)
 	}

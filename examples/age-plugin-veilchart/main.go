@@ -107,7 +107,7 @@ func command(args []string, out io.Writer) error {
 }
 
 func makeAuthority(name string, out io.Writer) error {
-	a, err := abe.GenerateAuthority()
+	a, err := abe.GenerateAuthority(abe.FABEO, nil)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func issue(name string, texts []string, out io.Writer) error {
 		}
 		attributes = append(attributes, attribute)
 	}
-	key, err := authority.IssueKey(attributes...)
+	key, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, attributes...)
 	if err != nil {
 		return err
 	}

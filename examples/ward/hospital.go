@@ -193,7 +193,7 @@ func (h *hospital) openParams(ctx context.Context) error {
 func (h *hospital) authority(ctx context.Context) (*abe.Authority, error) {
 	k, err := h.ring.Get(ctx, keyAuthority)
 	if errors.Is(err, keymgmt.ErrNotFound) {
-		a, err := abe.GenerateAuthority()
+		a, err := abe.GenerateAuthority(abe.FABEO, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -336,7 +336,7 @@ func (h *hospital) sealPatient(key *keymgmt.Secret, list []*sealedRecord) error 
 		if err != nil {
 			return fmt.Errorf("policy of %s: %w", classes[c].name, err)
 		}
-		objects, err := h.params.SealMany(policy, records, comp)
+		objects, err := h.params.SealMany(policy, records, &abe.Options{Companion: comp})
 		if err != nil {
 			return err
 		}

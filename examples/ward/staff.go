@@ -33,6 +33,9 @@ var (
 	clerk        = person{name: "billing clerk", attributes: []string{"role = biller", "dept = accounting"}}
 )
 
+// allDays is the window of the staff's keys. A hospital would issue keys for a year or less, and new ones to those who stay.
+var allDays = abe.Window{First: 0, Last: abe.LastDay}
+
 // enrol returns the person with a key: the one issued before, or a new one.
 func (h *hospital) enrol(ctx context.Context, p person) (*person, error) {
 	ctx = keymgmt.WithUse(ctx, keymgmt.Use{Actor: p.name, Reason: "log in"})
@@ -51,7 +54,7 @@ func (h *hospital) enrol(ctx context.Context, p person) (*person, error) {
 		if err != nil {
 			return nil, err
 		}
-		if p.key, err = authority.IssueKey(want...); err != nil {
+		if p.key, err = authority.IssueKey(allDays, want...); err != nil {
 			return nil, err
 		}
 		if _, err := h.ring.Put(ctx, keyStaff+p.name, keymgmt.NewSecret(p.key.ExposeSecret())); err != nil {

@@ -97,23 +97,6 @@ func TestRandomScalarsDiffer(t *testing.T) {
 	require.False(t, RandomScalar().Equal(RandomScalar())) // false alarm: 2^-255
 }
 
-// RFC 9380, appendix J.9.1.
-func TestHashToG1RFC9380(t *testing.T) {
-	const dst = "QUUX-V01-CS02-with-BLS12381G1_XMD:SHA-256_SSWU_RO_"
-	for msg, xy := range map[string][2]string{
-		"": {
-			"052926add2207b76ca4fa57a8734416c8dc95e24501772c814278700eed6d1e4e8cf62d9c09db0fac349612b759e79a1",
-			"08ba738453bfed09cb546dbb0783dbb3a5f1f566ed67bb6be0e8c67e2e81a4cc68ee29813bb7994998f3eae0c9c6a265"},
-		"abc": {
-			"03567bc5ef9c690c2ab2ecdf6a96ef1c139cc0b2f284dca0a9a7943388a49a3aee664ba5379a7655d3c68900be2f6903",
-			"0b9c15f3fe6e5cf4211f346271d7b01c8f3b28be689c8429c85b67af215533311f0b8dfaaa154fa6b88176c229f2885d"},
-	} {
-		p := HashToG1([]byte(msg), dst)
-		require.Equal(t, compressed(t, xy[0], xy[1]), p.Bytes(), msg)
-		require.False(t, p.Equal(HashToG1([]byte(msg), dst+"x")))
-	}
-}
-
 // compressed is the encoding of a point with these coordinates: x, and whether y is the larger one of y and p - y.
 func compressed(t testing.TB, x, y string) [G1Size]byte {
 	p := new(big.Int).SetBytes(unhex(t, modulusHex))

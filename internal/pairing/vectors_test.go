@@ -17,7 +17,7 @@ import (
 // Every back end reproduces the files in testdata/vectors/v1. They are never changed, only added to.
 var writeVectors = flag.Bool("write-vectors", false, "write the vector files that do not exist")
 
-const vectorFiles = 50
+const vectorFiles = 70
 
 // vector is one case: In and Out are hexadecimal, Out is empty if the input is refused.
 type vector struct {

@@ -99,8 +99,10 @@ func (m *fabeoMaster) public() public { return m.pub }
 func (m *fabeoMaster) issue(atoms []atom) (secret, error) { return m.keyGen(atoms), nil }
 
 // keyGen makes a key for different atoms.
-func (m *fabeoMaster) keyGen(atoms []atom) *fabeoKey {
-	r := pairing.RandomScalar()
+func (m *fabeoMaster) keyGen(atoms []atom) *fabeoKey { return m.keyGenWith(atoms, pairing.RandomScalar()) }
+
+// keyGenWith is keyGen with r given. No r may serve two sets of atoms.
+func (m *fabeoMaster) keyGenWith(atoms []atom, r pairing.Scalar) *fabeoKey {
 	k := &fabeoKey{pub: m.pub, atoms: atoms, sk1: make(map[atom]pairing.G1, len(atoms))}
 	for _, u := range atoms {
 		k.sk1[u] = m.pub.hashes.point(u).Mul(r) // sk1[u] = H(u)^r

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/veilchart/veilchart/abe"
 	"github.com/veilchart/veilchart/bench/measure"
 )
 
@@ -98,6 +99,27 @@ func TestEveryPathDecryptsAndRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The numbers of veilchart include a window of a year in keys and a day in headers, which a key outside its window does not open.
+func TestVeilchartPaysForItsWindow(t *testing.T) {
+	i, err := newVeilchart()
+	require.NoError(t, err)
+	b, err := i.bed(1)
+	require.NoError(t, err)
+	require.NoError(t, both(b))
+	v := b.(*veilchartBed)
+	w := v.key.Window()
+	assert.Equal(t, 365, int(w.Last-w.First)+1)
+	h, err := abe.Inspect(v.object)
+	require.NoError(t, err)
+	assert.True(t, w.Contains(h.Day))
+	length, err := v.header()
+	require.NoError(t, err)
+	assert.Greater(t, length, 9*48, "a leaf, and eight for the day")
+	v.key, err = v.authority.IssueKey(abe.Window{First: w.First, Last: h.Day - 1}, v.attributes...)
+	require.NoError(t, err)
+	assert.ErrorIs(t, v.open(), abe.ErrDecrypt)
 }
 
 // lacking opens the object of b with a key of the same authority for all attributes but one, or for a foreign one if there is only one.

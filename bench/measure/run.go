@@ -12,7 +12,7 @@ import (
 type Runner struct {
 	Count    int           // samples of each contender
 	Target   time.Duration // duration of a sample
-	Patience time.Duration // a contender that has taken so long in a case and has two samples gets no more
+	Patience time.Duration // a contender that has taken so long in a case gets two samples, and if the first took twice as long, none but that
 	Raw      io.Writer     // where the lines go, each as soon as it is there
 	Progress io.Writer     // where a line for each case goes
 }
@@ -75,7 +75,8 @@ func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, f
 		for i := range c.Contenders {
 			who := (i + round) % len(c.Contenders)
 			contender := c.Contenders[who]
-			if out[who] || contender.Once && samples[who] > 0 || samples[who] > 1 && spent[who] >= r.Patience {
+			slow := samples[who] > 1 && spent[who] >= r.Patience || samples[who] == 1 && spent[who] >= 2*r.Patience
+			if out[who] || slow || contender.Once && samples[who] > 0 {
 				continue
 			}
 			start := time.Now()

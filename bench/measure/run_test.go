@@ -99,13 +99,27 @@ func TestLengthsAreTakenOnce(t *testing.T) {
 	assert.Equal(t, []Value{{Bytes, 77}}, lines[0].Values)
 }
 
-func TestPatienceEndsAfterTwoSamples(t *testing.T) {
-	var log []string
-	r := runner(io.Discard, io.Discard, 9)
-	r.Patience = 0
-	_, err := r.Run(t.Context(), "abe", []Case{{Name: "seal", Contenders: []Contender{scripted("a", &log, never)}}})
-	require.NoError(t, err)
-	assert.Equal(t, []string{"a1", "a2"}, log)
+func TestPatienceEnds(t *testing.T) {
+	for _, c := range []struct {
+		patience time.Duration
+		want     []string
+	}{
+		{0, []string{"a1"}},                           // the first took twice as long
+		{15 * time.Millisecond, []string{"a1", "a2"}}, // two took longer
+		{time.Hour, []string{"a1", "a2", "a3", "a4"}},
+	} {
+		var log []string
+		r := runner(io.Discard, io.Discard, 4)
+		r.Patience = c.patience
+		slow := scripted("a", &log, func(int) error { time.Sleep(20 * time.Millisecond); return nil })
+		lines, err := r.Run(t.Context(), "abe", []Case{{Name: "seal", Contenders: []Contender{slow}}})
+		require.NoError(t, err)
+		if c.patience == 15*time.Millisecond && len(log) == 1 {
+			continue // the machine slept longer than asked for
+		}
+		assert.Equal(t, c.want, log, "%v", c.patience)
+		assert.Len(t, lines, len(c.want))
+	}
 }
 
 // full is a disk that takes one write.

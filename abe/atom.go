@@ -39,8 +39,11 @@ type interval struct {
 	prefix uint64
 }
 
-// bitLen is the number of bits of an offset in lo..hi, from 1 to 64.
+// bitLen is the number of bits of an offset in lo..hi, from 1 to 63 for a range that validRange admits.
 func bitLen(lo, hi int64) int { return bits.Len64(uint64(hi) - uint64(lo)) }
+
+// validRange reports whether lo..hi can be declared: two values at least and 2^63 at most.
+func validRange(lo, hi int64) bool { return lo < hi && bitLen(lo, hi) <= 63 }
 
 func appendFlagAtom(b []byte, name string) []byte {
 	return wire.AppendString(append(b, atomVersion, atomFlag), name)
@@ -124,7 +127,7 @@ func parseAtom(encoding []byte) (p parsedAtom, err error) {
 			return p, fmt.Errorf("attribute %s: %s", p.name, fix)
 		}
 	case atomNumber, atomDate:
-		if p.lo >= p.hi || kind == atomDate && (p.lo < firstDate || p.hi > lastDate) {
+		if !validRange(p.lo, p.hi) || kind == atomDate && (p.lo < firstDate || p.hi > lastDate) {
 			return p, fmt.Errorf("attribute %s: its range is none", p.name)
 		}
 		width, last := bitLen(p.lo, p.hi), uint64(p.hi)-uint64(p.lo)

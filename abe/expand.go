@@ -1,14 +1,13 @@
 package abe
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // maxExpanded is the largest number of leaves after expansion.
@@ -23,10 +22,9 @@ func (p *Policy) expand(v *Vocabulary) (*formula, error) {
 	atoms := make([]atom, 0, leaves)
 	root := p.tree(p.root, false, func(i int) *node {
 		var kids []*node
-		all, _ := p.atoms(v, &p.predicates[i], func(encoding []byte) bool {
+		all, _ := p.atoms(v, &p.predicates[i], func(encoding []byte) {
 			kids = append(kids, &node{leaf: len(atoms)})
 			atoms = append(atoms, atom(encoding))
-			return true
 		})
 		if all {
 			return gate(len(kids), kids)
@@ -36,10 +34,12 @@ func (p *Policy) expand(v *Vocabulary) (*formula, error) {
 	return newFormula(root, atoms), nil
 }
 
-// size returns the number of leaves of the formula and its tau, and the error of expand if there is one. It needs at most 16 KiB of memory.
+// size returns the number of leaves of the formula and its tau, and the error of expand if there is one. It needs at most 12 KiB of memory, so
+// that a decoder can hold the numbers against the bytes that it has before it expands.
 func (p *Policy) size(v *Vocabulary) (leaves, tau int, err error) {
 	for i := range p.predicates {
-		_, err := p.atoms(v, &p.predicates[i], func([]byte) bool {
+		q := &p.predicates[i]
+		_, err := p.literals(v.find(q.name), q, func(literal) bool {
 			leaves++
 			return leaves <= maxExpanded
 		})
@@ -50,76 +50,123 @@ func (p *Policy) size(v *Vocabulary) (leaves, tau int, err error) {
 	if leaves > maxExpanded {
 		return 0, 0, fmt.Errorf("abe: the policy has more than %d leaves after its comparisons and negations are expanded: ask for fewer or wider ranges, or for fewer values", maxExpanded)
 	}
-	// Equal atoms are counted by 128 bits of their digest, which differ as long as SHA-256 has no such collision.
-	type digest [16]byte
-	seen := make([]digest, 0, leaves)
-	for i := range p.predicates {
-		p.atoms(v, &p.predicates[i], func(encoding []byte) bool {
-			sum := sha256.Sum256(encoding)
-			seen = append(seen, digest(sum[:16]))
-			return true
-		})
-	}
-	slices.SortFunc(seen, func(a, b digest) int { return bytes.Compare(a[:], b[:]) })
-	for i := 0; i < len(seen); {
-		from := i
-		for i < len(seen) && seen[i] == seen[from] {
-			i++
-		}
-		tau = max(tau, i-from)
-	}
-	if tau > maxUses {
+	if tau = p.countUses(v, leaves); tau > maxUses {
 		return 0, 0, fmt.Errorf("abe: the policy asks for one attribute %d times after its comparisons and negations are expanded, the limit is %d: factor it out, (a and b) or (a and c) is a and (b or c)", tau, maxUses)
 	}
 	return leaves, tau, nil
 }
 
-// atoms gives the atoms that q expands to, until emit says false. A reader needs all of them, or else one. encoding is valid for one
-// call.
-func (p *Policy) atoms(v *Vocabulary, q *predicate, emit func(encoding []byte) bool) (all bool, err error) {
+// countUses returns how often the commonest atom is asked for. It numbers the atoms of each name, in little memory.
+func (p *Policy) countUses(v *Vocabulary, leaves int) (tau int) {
+	byName := make([]int16, len(p.predicates))
+	for i := range byName {
+		byName[i] = int16(i)
+	}
+	slices.SortFunc(byName, func(i, j int16) int { return strings.Compare(p.predicates[i].name, p.predicates[j].name) })
+	numbers := make([]uint64, 0, leaves)
+	for i, at := range byName {
+		q := &p.predicates[at]
+		d := v.find(q.name)
+		p.literals(d, q, func(l literal) bool {
+			numbers = append(numbers, l.number(p, d))
+			return true
+		})
+		if i+1 < len(byName) && p.predicates[byName[i+1]].name == q.name {
+			continue
+		}
+		slices.Sort(numbers)
+		for n := 0; n < len(numbers); {
+			from := n
+			for n < len(numbers) && numbers[n] == numbers[from] {
+				n++
+			}
+			tau = max(tau, n-from)
+		}
+		numbers = numbers[:0]
+	}
+	return tau
+}
+
+// literal is an atom of one name, not encoded yet.
+type literal struct {
+	kind  byte     // type of the atom
+	value string   // text and not
+	in    interval // number and date
+}
+
+// append appends the atom.
+func (l literal) append(b []byte, name string, d *declaration) []byte {
+	switch l.kind {
+	case atomFlag:
+		return appendFlagAtom(b, name)
+	case atomText, atomNot:
+		return appendValueAtom(b, l.kind, name, l.value)
+	}
+	return appendIntervalAtom(b, l.kind, name, d.lo, d.hi, l.in)
+}
+
+// number tells the literals of one name in p apart.
+func (l literal) number(p *Policy, d *declaration) uint64 {
+	switch l.kind {
+	case atomFlag:
+		return 1 << 32
+	case atomText, atomNot:
+		at, known := slices.BinarySearch(d.values, l.value)
+		if !known { // of a name without an enumeration
+			at = slices.Index(p.values, l.value)
+		}
+		return uint64(at)<<1 | uint64(l.kind&1)
+	}
+	return 1<<l.in.level | l.in.prefix // as nodes of a tree are numbered from 1; the level is at most 63
+}
+
+// atoms gives the encoded atoms that q expands to. A reader needs all of them, or else one. encoding is valid for one call.
+func (p *Policy) atoms(v *Vocabulary, q *predicate, emit func(encoding []byte)) (all bool, err error) {
 	d := v.find(q.name)
+	b := make([]byte, 0, maxItem)
+	return p.literals(d, q, func(l literal) bool {
+		emit(l.append(b, q.name, d))
+		return true
+	})
+}
+
+// literals gives the literals that q expands to, until emit says false. A reader needs all of them, or else one.
+func (p *Policy) literals(d *declaration, q *predicate, emit func(literal) bool) (all bool, err error) {
 	if err := p.meaningful(d, q); err != nil {
 		return false, err
 	}
-	b := make([]byte, 0, maxItem)
-	switch d.is {
-	case declaredNumber, declaredDate:
-		return false, p.intervals(d, q, func(in interval) bool {
-			return emit(appendIntervalAtom(b, d.is.atomType(), d.name, d.lo, d.hi, in))
-		})
-	}
-	if q.op == opFlag {
-		emit(appendFlagAtom(b, q.name))
-		return false, nil
-	}
 	values := p.valuesOf(q)
-	if q.negated == (q.op == opUnequal) { // asks for the values
+	switch {
+	case q.kind != Text:
+		return false, p.intervals(d, q, emit)
+	case q.op == opFlag:
+		emit(literal{kind: atomFlag})
+	case !q.negative():
 		for _, value := range values {
-			if !emit(appendValueAtom(b, atomText, q.name, value)) {
+			if !emit(literal{kind: atomText, value: value}) {
 				break
 			}
 		}
-		return false, nil
-	}
-	if d.is == declaredMany {
+	case d.is == declaredMany:
 		for _, value := range values {
-			if !emit(appendValueAtom(b, atomNot, q.name, value)) {
+			if !emit(literal{kind: atomNot, value: value}) {
 				break
 			}
 		}
 		return true, nil
-	}
-	none := true
-	for _, value := range d.values {
-		if !slices.Contains(values, value) {
-			none = false
-			if !emit(appendValueAtom(b, atomText, q.name, value)) {
-				break
+	default:
+		none := true
+		for _, value := range d.values {
+			if !slices.Contains(values, value) {
+				none = false
+				if !emit(literal{kind: atomText, value: value}) {
+					break
+				}
 			}
 		}
-	}
-	if none {
-		return false, p.unsatisfiable(d, q)
+		if none {
+			return false, p.unsatisfiable(d, q)
+		}
 	}
 	return false, nil
 }
@@ -142,7 +189,6 @@ func (p *Policy) meaningful(d *declaration, q *predicate) error {
 	refuse := func(fix string) error {
 		return fmt.Errorf("abe: %s cannot be asked for: %s", p.predicateText(q), fix)
 	}
-	negative := q.negated != (q.op == opUnequal)
 	switch {
 	case q.op == opFlag && q.negated:
 		return refuse("that a key holds no flag cannot be seen in the key; declare " + q.name + " with values, such as " + q.name + ": one of yes, no, and ask for one of them")
@@ -152,7 +198,7 @@ func (p *Policy) meaningful(d *declaration, q *predicate) error {
 		return refuse(q.name + " is declared " + abbreviate(d.String()) + "; compare it with a " + kindTexts[d.is.ordinal()])
 	case q.kind != Text:
 		return nil
-	case negative && (d.is == undeclared || d.is == declaredText):
+	case q.negative() && (d.is == undeclared || d.is == declaredText):
 		return refuse("that a key lacks a value of " + q.name + " cannot be seen in the key; " + declareHint(Text, q.name))
 	case q.op != opFlag && d.is == declaredFlag:
 		return refuse(q.name + " is declared a flag; ask for it without a value")
@@ -171,35 +217,32 @@ func (p *Policy) meaningful(d *declaration, q *predicate) error {
 // span is a range of numbers or dates, both ends included.
 type span struct{ from, to int64 }
 
-// spans returns the values from lo to hi that q asks for, ascending, with a gap between any two spans.
-func (p *Policy) spans(q *predicate, lo, hi int64) []span {
+// spans returns the values from lo to hi that q asks for, ascending, with a gap between any two spans. It uses to if that is long enough.
+func (p *Policy) spans(to []span, q *predicate, lo, hi int64) []span {
 	values := p.valuesOf(q)
 	x := func(i int) int64 {
 		x, _ := parseOrdinal(q.kind, values[i])
 		return x
 	}
-	var asked []span
+	asked := to[:0]
 	switch q.op {
-	case opEqual, opUnequal:
-		asked = []span{{x(0), x(0)}}
 	case opLess:
 		if x(0) > math.MinInt64 {
-			asked = []span{{math.MinInt64, x(0) - 1}}
+			asked = append(asked, span{math.MinInt64, x(0) - 1})
 		}
 	case opAtMost:
-		asked = []span{{math.MinInt64, x(0)}}
+		asked = append(asked, span{math.MinInt64, x(0)})
 	case opMore:
 		if x(0) < math.MaxInt64 {
-			asked = []span{{x(0) + 1, math.MaxInt64}}
+			asked = append(asked, span{x(0) + 1, math.MaxInt64})
 		}
 	case opAtLeast:
-		asked = []span{{x(0), math.MaxInt64}}
+		asked = append(asked, span{x(0), math.MaxInt64})
 	case opRange:
-		asked = []span{{x(0), x(1)}}
-	case opIn:
-		asked = make([]span, len(values))
+		asked = append(asked, span{x(0), x(1)})
+	default:
 		for i := range values {
-			asked[i] = span{x(i), x(i)}
+			asked = append(asked, span{x(i), x(i)})
 		}
 		slices.SortFunc(asked, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	}
@@ -215,44 +258,43 @@ func (p *Policy) spans(q *predicate, lo, hi int64) []span {
 			kept = append(kept, s)
 		}
 	}
-	if q.negated == (q.op == opUnequal) {
+	if !q.negative() {
 		return kept
 	}
-	rest, from := make([]span, 0, len(kept)+1), lo
+	// The gaps between them, each written over the span that was read before it.
+	gaps, from := kept[:0], lo
 	for _, s := range kept {
 		if s.from > from {
-			rest = append(rest, span{from, s.from - 1})
+			gaps = append(gaps, span{from, s.from - 1})
 		}
 		if s.to == hi {
-			return rest
+			return gaps
 		}
 		from = s.to + 1
 	}
-	return append(rest, span{from, hi})
+	return append(gaps, span{from, hi})
 }
 
 // intervals gives the fewest dyadic intervals of the declared range that hold exactly the values that q asks for, ascending.
-func (p *Policy) intervals(d *declaration, q *predicate, emit func(interval) bool) error {
-	spans := p.spans(q, d.lo, d.hi)
+func (p *Policy) intervals(d *declaration, q *predicate, emit func(literal) bool) error {
+	var few [2]span
+	spans := p.spans(few[:], q, d.lo, d.hi)
 	if len(spans) == 0 {
 		return p.unsatisfiable(d, q)
 	}
 	width := bitLen(d.lo, d.hi)
 	for _, s := range spans {
 		from, to := uint64(s.from)-uint64(d.lo), uint64(s.to)-uint64(d.lo)
-		if s.to == d.hi {
-			to = math.MaxUint64 >> (64 - width) // no key holds a value above the range: taking those in saves intervals
-		}
 		for {
-			// The largest interval that begins at from and does not go beyond to.
+			// The largest interval that begins at from and does not go beyond to; beyond the range it may, where no key holds a value.
 			size := min(bits.TrailingZeros64(from), width)
-			for from|lowBits(size) > to {
+			for from|lowBits(size) > to && s.to < d.hi {
 				size--
 			}
-			if !emit(interval{uint8(width - size), from >> size}) {
+			if !emit(literal{kind: d.is.atomType(), in: interval{uint8(width - size), from >> size}}) {
 				return nil
 			}
-			if from |= lowBits(size); from == to {
+			if from |= lowBits(size); from >= to {
 				break
 			}
 			from++
@@ -261,8 +303,8 @@ func (p *Policy) intervals(d *declaration, q *predicate, emit func(interval) boo
 	return nil
 }
 
-// lowBits has the n lowest bits set, n from 0 to 64.
-func lowBits(n int) uint64 { return math.MaxUint64 >> (64 - n) }
+// lowBits has the n lowest bits set, n from 0 to 63.
+func lowBits(n int) uint64 { return 1<<n - 1 }
 
 // declarations returns the part of v that the expansion of p needs: expand gives the same under it. Of a name declared many, these are only the
 // values that p names.
@@ -280,14 +322,14 @@ func (p *Policy) declarations(v *Vocabulary) *Vocabulary {
 			part.declarations = append(part.declarations, d)
 		}
 	}
-	part.text = part.canonical("")
+	part.print()
 	return part
 }
 
 // needs reports whether some predicate of p cannot be expanded without d.
 func (p *Policy) needs(d *declaration) bool {
 	return slices.ContainsFunc(p.predicates, func(q predicate) bool {
-		return q.name == d.name && (q.kind != Text || q.negated != (q.op == opUnequal))
+		return q.name == d.name && (q.kind != Text || q.negative())
 	})
 }
 
@@ -300,11 +342,14 @@ func (p *Policy) mentions(name, value string) bool {
 
 // decodeDeclarations reads what declarations returned for p, in its one form and nothing else.
 func decodeDeclarations(p *Policy, text string) (*Vocabulary, error) {
-	v, err := ParseVocabulary(text)
+	if len(text) > maxVocabulary {
+		return nil, fmt.Errorf("%d bytes of declarations are over the limit of %d", len(text), maxVocabulary)
+	}
+	v, err := readDeclarations(text)
 	if err != nil {
 		return nil, err
 	}
-	if v.text != text {
+	if !v.isCanonical(text) {
 		return nil, errors.New("the declarations are not in their canonical form")
 	}
 	for i := range v.declarations {

@@ -95,20 +95,19 @@ func newExplainer(p *Policy, v *Vocabulary, attributes []Attribute) *explainer {
 	}
 	for i := range p.predicates {
 		q := &p.predicates[i]
-		x.texts = append(x.texts, p.literal(q))
+		x.texts = append(x.texts, p.literalText(q))
 		d := v.find(q.name)
 		if d.is.ordinal() == Text {
-			x.all[i], _ = p.atoms(v, q, func(encoding []byte) bool {
+			x.all[i], _ = p.atoms(v, q, func(encoding []byte) {
 				if at, ok := known[atom(encoding)]; ok {
 					x.by[i] = append(x.by[i], at)
 				} else {
 					x.by[i] = append(x.by[i], -1)
 				}
-				return true
 			})
 			continue
 		}
-		spans := p.spans(q, d.lo, d.hi)
+		spans := p.spans(nil, q, d.lo, d.hi)
 		for at, a := range x.attributes {
 			value, fix := parseOrdinal(a.Kind, a.Value)
 			if a.Name == d.name && a.Kind == d.is.ordinal() && fix == "" &&
@@ -208,8 +207,8 @@ func (x *explainer) missing(c choice, held []bool) []string {
 	return slices.DeleteFunc(order, func(text string) bool { return !chosen[text] })
 }
 
-// literal is the text of q as it is asked for, with the nots above it.
-func (p *Policy) literal(q *predicate) string {
+// literalText is the text of q as it is asked for, with the nots above it.
+func (p *Policy) literalText(q *predicate) string {
 	if !q.negated {
 		return string(p.appendPredicate(nil, q))
 	}

@@ -48,9 +48,11 @@ func parseDate(s string) (int64, string) {
 	return t.Unix() / (24 * 60 * 60), "" // exact: midnight, also before 1970
 }
 
-func formatOrdinal(kind Kind, x int64) string {
+func formatOrdinal(kind Kind, x int64) string { return string(appendOrdinal(nil, kind, x)) }
+
+func appendOrdinal(b []byte, kind Kind, x int64) []byte {
 	if kind == Date {
-		return time.Unix(x*24*60*60, 0).UTC().Format(time.DateOnly)
+		return time.Unix(x*24*60*60, 0).UTC().AppendFormat(b, time.DateOnly)
 	}
-	return strconv.FormatInt(x, 10)
+	return strconv.AppendInt(b, x, 10)
 }

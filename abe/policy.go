@@ -89,7 +89,7 @@ func (p *Policy) gate(k int, first int16, n int) int16 {
 func (p *Policy) finish(root int16, text string) {
 	p.root = root
 	p.mark(root, false)
-	canonical := p.append(make([]byte, 0, len(text)+16), root)
+	canonical := p.append(make([]byte, 0, maxText), root)
 	if p.text = text; string(canonical) != text {
 		p.text = string(canonical)
 	}

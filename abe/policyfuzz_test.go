@@ -81,7 +81,7 @@ func declareFor(p *Policy) *Vocabulary {
 			lines[q.name] = "number -1000..1000"
 		case q.kind == Date:
 			lines[q.name] = "date 1900-01-01..2100-12-31"
-		case q.negated != (q.op == opUnequal) && lines[q.name] == "":
+		case q.negative() && lines[q.name] == "":
 			lines[q.name] = []string{"one of other", "many of other"}[len(lines)%2]
 		}
 		if q.kind == Text {
@@ -120,7 +120,7 @@ func (p *Policy) shape(e int16) string {
 	x := &p.exprs[e]
 	s := fmt.Sprint(x.not, x.k, x.n)
 	if x.isLeaf() {
-		return fmt.Sprint(s, " ", p.literal(&p.predicates[x.predicate]))
+		return fmt.Sprint(s, " ", p.literalText(&p.predicates[x.predicate]))
 	}
 	for kid := range p.kids(x) {
 		s += " (" + p.shape(kid) + ")"

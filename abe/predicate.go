@@ -31,6 +31,9 @@ type predicate struct {
 	negated  bool // whether it stands under an odd number of nots
 }
 
+// negative reports whether q asks for what a key does not have, after the nots above it.
+func (q *predicate) negative() bool { return q.negated != (q.op == opUnequal) }
+
 // predicate = name [ operator value | "in" range | "in" "(" value { "," value } ")" ]
 func (p *parser) predicate() (q predicate, err error) {
 	switch {

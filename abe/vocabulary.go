@@ -10,7 +10,7 @@ import (
 // Limits of a vocabulary.
 const (
 	maxVocabulary = 64 << 10 // bytes of text
-	maxNames      = 256      // declared
+	maxNames      = 128      // declared
 	maxValues     = 1024     // of all enumerations together
 )
 
@@ -73,7 +73,10 @@ type declaration struct {
 	values []string // one and many, ascending
 }
 
-// find returns the declaration of a name; one that is undeclared has that meaning.
+// noDeclaration stands for the declaration of a name that has none.
+var noDeclaration = new(declaration)
+
+// find returns the declaration of a name, or noDeclaration.
 func (v *Vocabulary) find(name string) *declaration {
 	if v != nil {
 		i, ok := slices.BinarySearchFunc(v.declarations, name, func(d declaration, name string) int { return strings.Compare(d.name, name) })
@@ -81,7 +84,7 @@ func (v *Vocabulary) find(name string) *declaration {
 			return &v.declarations[i]
 		}
 	}
-	return &declaration{name: name}
+	return noDeclaration
 }
 
 // has reports whether value is one of an enumeration.
@@ -90,9 +93,10 @@ func (d *declaration) has(value string) bool {
 	return ok
 }
 
-// pieces gives the canonical line of d piece by piece, so that it can be compared without being built. A piece is valid for one call.
-func (d *declaration) pieces(emit func([]byte)) {
-	b := make([]byte, 0, 128)
+// pieces gives the canonical line of d piece by piece, so that it can be compared without being built. Pieces are built in b, one after the
+// other in the same place.
+func (d *declaration) pieces(b []byte, emit func([]byte)) {
+	b = b[:0]
 	emit(append(append(append(b, d.name...), ": "...), meaningTexts[d.is]...))
 	switch d.is {
 	case declaredOne, declaredMany:
@@ -102,8 +106,8 @@ func (d *declaration) pieces(emit func([]byte)) {
 			separator = ", "
 		}
 	case declaredNumber, declaredDate:
-		b = append(append(b, ' '), formatOrdinal(d.is.ordinal(), d.lo)...)
-		emit(append(append(b, ".."...), formatOrdinal(d.is.ordinal(), d.hi)...))
+		b = appendOrdinal(append(b, ' '), d.is.ordinal(), d.lo)
+		emit(appendOrdinal(append(b, ".."...), d.is.ordinal(), d.hi))
 	}
 	emit(append(b[:0], '\n'))
 }
@@ -111,13 +115,26 @@ func (d *declaration) pieces(emit func([]byte)) {
 // String is the declaration without its line end.
 func (d *declaration) String() string {
 	var s strings.Builder
-	d.pieces(func(piece []byte) { s.Write(piece) })
+	d.pieces(nil, func(piece []byte) { s.Write(piece) })
 	return strings.TrimSuffix(s.String(), "\n")
 }
 
 // ParseVocabulary reads a vocabulary: one declaration on a line, in any order; blank lines mean nothing. Limits: 64 KiB of text, also in canonical
-// form, 256 names, 1,024 values in all enumerations together. The error is a *SyntaxError. The language is docs/spec/policy.md.
+// form, 128 names, 1,024 values in all enumerations together. The error is a *SyntaxError. The language is docs/spec/policy.md.
 func ParseVocabulary(text string) (*Vocabulary, error) {
+	v, err := readDeclarations(text)
+	if err != nil || v.isCanonical(text) {
+		return v, err
+	}
+	v.print()
+	if n := len(v.text); n > maxVocabulary {
+		return nil, &SyntaxError{len(text), fmt.Sprintf("%d bytes in canonical form", n), fmt.Sprintf("at most %d", maxVocabulary), "shorten the vocabulary"}
+	}
+	return v, nil
+}
+
+// readDeclarations reads a vocabulary whose text is not set yet.
+func readDeclarations(text string) (*Vocabulary, error) {
 	if len(text) > maxVocabulary {
 		return nil, &SyntaxError{maxVocabulary, fmt.Sprintf("%d bytes", len(text)), fmt.Sprintf("at most %d bytes", maxVocabulary), "shorten the vocabulary"}
 	}
@@ -150,31 +167,33 @@ func ParseVocabulary(text string) (*Vocabulary, error) {
 			return nil, &SyntaxError{int(d.off), showText(d.name), "each name once", "a name has one declaration; remove this one or the other"}
 		}
 	}
-	v.text = v.canonical(text)
-	if n := len(v.text); n > maxVocabulary {
-		return nil, &SyntaxError{len(text), fmt.Sprintf("%d bytes in canonical form", n), fmt.Sprintf("at most %d", maxVocabulary), "shorten the vocabulary"}
-	}
 	return v, nil
 }
 
-// canonical returns the canonical text, which is text itself if it can be.
-func (v *Vocabulary) canonical(text string) string {
+// isCanonical reports whether text is the canonical text, and keeps it then.
+func (v *Vocabulary) isCanonical(text string) bool {
 	rest, same := text, true
+	b := make([]byte, 0, 1024) // more than a value with its escapes takes, except for rare ones
 	for i := range v.declarations {
-		v.declarations[i].pieces(func(piece []byte) {
+		v.declarations[i].pieces(b, func(piece []byte) {
 			if same = same && len(piece) <= len(rest) && rest[:len(piece)] == string(piece); same {
 				rest = rest[len(piece):]
 			}
 		})
 	}
-	if same && rest == "" {
-		return text
+	if same = same && rest == ""; same {
+		v.text = text
 	}
+	return same
+}
+
+// print sets the canonical text.
+func (v *Vocabulary) print() {
 	var s strings.Builder
 	for i := range v.declarations {
-		v.declarations[i].pieces(func(piece []byte) { s.Write(piece) })
+		v.declarations[i].pieces(nil, func(piece []byte) { s.Write(piece) })
 	}
-	return s.String()
+	v.text = s.String()
 }
 
 // declaration = name ":" ( "flag" / "text" / ( "one" / "many" ) "of" value *( "," value ) / ( "number" / "date" ) range )
@@ -264,8 +283,8 @@ func (p *parser) declaredRange(d *declaration) error {
 	}
 	d.lo, _ = parseOrdinal(q.kind, ends[0])
 	d.hi, _ = parseOrdinal(q.kind, ends[1])
-	if d.lo == d.hi {
-		return &SyntaxError{tok.off, showText(tok.text), "a range of more than one value", "declare a flag for what has no more values"}
+	if !validRange(d.lo, d.hi) {
+		return &SyntaxError{tok.off, showText(tok.text), "a range of 2 to 9223372036854775808 values", "declare a flag for what has one value, and a smaller range for what has more"}
 	}
 	return nil
 }
@@ -298,7 +317,7 @@ func (d *declaration) admits(a Attribute) error {
 		return refuse("the authority itself adds what a holder of a name declared many does not have; leave it out")
 	case d.is == undeclared:
 		if a.Kind != Text {
-			return refuse(d.name + " is not declared; " + declareHint(a.Kind, d.name) + ", or give a text")
+			return refuse(a.Name + " is not declared; " + declareHint(a.Kind, a.Name) + ", or give a text")
 		}
 	case a.Kind != d.is.ordinal():
 		return refuse(d.name + " is declared " + d.String() + "; give a " + kindTexts[d.is.ordinal()])

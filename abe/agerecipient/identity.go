@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"filippo.io/age"
 
@@ -31,8 +32,16 @@ var errNoIdentity = errors.New("agerecipient: no identity: get one from NewIdent
 // Key returns the key.
 func (i *Identity) Key() *abe.Key { return i.key }
 
+const redacted = "redacted"
+
 // Format prints "redacted" under every verb.
-func (*Identity) Format(f fmt.State, _ rune) { io.WriteString(f, "redacted") }
+func (Identity) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+// LogValue logs "redacted".
+func (Identity) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText writes "redacted", in JSON too. To store the identity use ExposeSecret.
+func (Identity) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Unwrap returns the file key. A file that has no stanza of this package, or one that this key is bound not to open, gives an error with
 // age.ErrIncorrectIdentity in its chain, so that age tries the next identity; in the second case with the *abe.DeniedError that says why, too. age.Decrypt returns

@@ -18,7 +18,7 @@ const (
 	recipientVersion = 1
 	maxParams        = 80 << 10 // a vocabulary of 64 KiB and the public key
 	maxPolicy        = 4 << 10
-	maxText          = 256 << 10
+	maxText          = 1 << 20
 )
 
 // String returns the recipient as text: age1veilchart1... It holds the params and the policy, so that nothing else is needed to encrypt; options
@@ -70,10 +70,14 @@ func ParseRecipient(text string, opts *abe.Options) (*Recipient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agerecipient: the params of the recipient: %w", err)
 	}
+	if err := params.Vocabulary().Check(policy); err != nil {
+		return nil, fmt.Errorf("agerecipient: %w: the policy of the recipient does not fit its params: %w", abe.ErrFormat, err)
+	}
 	return NewRecipient(params, policy, opts)
 }
 
-// ExposeSecret returns the identity as text, with the key in the clear: AGE-PLUGIN-VEILCHART-1... Options are left out.
+// ExposeSecret returns the identity as text, with the key in the clear: AGE-PLUGIN-VEILCHART-1... Options are left out. age reads identity files with
+// lines of up to 64 KiB, which hold some 800 components of a key.
 func (i *Identity) ExposeSecret() string {
 	if i == nil || i.key == nil {
 		return ""

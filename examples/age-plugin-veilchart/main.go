@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"filippo.io/age/plugin"
@@ -28,12 +29,13 @@ import (
 
 const usage = `Encrypt age files to a policy.
 
-  age-plugin-veilchart authority FILE
+  age-plugin-veilchart authority [-vocabulary TEXTFILE] [-suite fabeo|tkn20] FILE
         make an authority: its secret in FILE, its public params in FILE.params
   age-plugin-veilchart recipient FILE.params POLICY
         print the recipient for a policy, such as 'role = doctor and (dept = cardiology or on-call)'
-  age-plugin-veilchart issue FILE ATTRIBUTE...
-        print an identity that holds the attributes, such as 'role = doctor' on-call
+  age-plugin-veilchart issue [-from DAY] [-to DAY] FILE ATTRIBUTE...
+        print an identity that holds the attributes, such as 'role = doctor' on-call. It reads what is encrypted from one
+        day to the other, such as 2027-01-31: from the first day of all to a year from now, if you do not say.
 
 age itself runs the program with --age-plugin.
 `
@@ -57,7 +59,7 @@ func main() {
 	}
 	switch err := command(fs.Args(), os.Stdout); {
 	case errors.Is(err, errUsage):
-		fmt.Fprint(os.Stderr, usage)
+		fmt.Fprintf(os.Stderr, "age-plugin-veilchart: %v\n\n%s", err, usage)
 		os.Exit(2)
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "age-plugin-veilchart: %s\n", strings.TrimPrefix(err.Error(), "abe: "))
@@ -91,23 +93,61 @@ func (t telling) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	return fileKey, err
 }
 
-var errUsage = errors.New("usage")
+var errUsage = errors.New("these arguments make no sense")
 
 // command does what a person asked for.
 func command(args []string, out io.Writer) error {
-	switch {
-	case len(args) == 2 && args[0] == "authority":
-		return makeAuthority(args[1], out)
-	case len(args) == 3 && args[0] == "recipient":
-		return printRecipient(args[1], args[2], out)
-	case len(args) >= 3 && args[0] == "issue":
-		return issue(args[1], args[2:], out)
+	if len(args) == 0 {
+		return errUsage
 	}
-	return errUsage
+	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	vocabulary, suite := "", "fabeo"
+	window := abe.Window{First: 0, Last: abe.DayOf(time.Now().AddDate(1, 0, 0))}
+	run := map[string]func(args []string) error{
+		"authority": func(args []string) error { return makeAuthority(suite, vocabulary, args[0], out) },
+		"recipient": func(args []string) error { return printRecipient(args[0], args[1], out) },
+		"issue":     func(args []string) error { return issue(window, args[0], args[1:], out) },
+	}[args[0]]
+	least, most := 2, 2
+	switch args[0] {
+	case "authority":
+		fs.StringVar(&vocabulary, "vocabulary", "", "")
+		fs.StringVar(&suite, "suite", suite, "")
+		least, most = 1, 1
+	case "issue":
+		fs.TextVar(&window.First, "from", window.First, "")
+		fs.TextVar(&window.Last, "to", window.Last, "")
+		most = 1 << 10
+	}
+	if run == nil {
+		return errUsage
+	}
+	if err := fs.Parse(args[1:]); err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if fs.NArg() < least || fs.NArg() > most {
+		return errUsage
+	}
+	return run(fs.Args())
 }
 
-func makeAuthority(name string, out io.Writer) error {
-	a, err := abe.GenerateAuthority(abe.FABEO, nil)
+func makeAuthority(suiteName, vocabularyFile, name string, out io.Writer) error {
+	suite, ok := map[string]abe.Suite{"fabeo": abe.FABEO, "tkn20": abe.TKN20}[suiteName]
+	if !ok {
+		return fmt.Errorf("%q is no suite: it is fabeo or tkn20", suiteName)
+	}
+	var vocabulary *abe.Vocabulary
+	if vocabularyFile != "" {
+		text, err := os.ReadFile(vocabularyFile)
+		if err != nil {
+			return err
+		}
+		if vocabulary, err = abe.ParseVocabulary(string(text)); err != nil {
+			return fmt.Errorf("%s: %w", vocabularyFile, err)
+		}
+	}
+	a, err := abe.GenerateAuthority(suite, vocabulary)
 	if err != nil {
 		return err
 	}
@@ -160,7 +200,7 @@ func printRecipient(name, policyText string, out io.Writer) error {
 	return err
 }
 
-func issue(name string, texts []string, out io.Writer) error {
+func issue(window abe.Window, name string, texts []string, out io.Writer) error {
 	secret, err := os.ReadFile(name)
 	if err != nil {
 		return err
@@ -177,7 +217,7 @@ func issue(name string, texts []string, out io.Writer) error {
 		}
 		attributes = append(attributes, attribute)
 	}
-	key, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, attributes...)
+	key, err := authority.IssueKey(window, attributes...)
 	if err != nil {
 		return err
 	}
@@ -185,7 +225,7 @@ func issue(name string, texts []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "# authority: %x\n", key.Params().Fingerprint())
+	fmt.Fprintf(out, "# authority: %x\n# reads what is encrypted on %s\n", key.Params().Fingerprint(), window)
 	for _, attribute := range key.Attributes() {
 		fmt.Fprintf(out, "# attribute: %s\n", attribute)
 	}

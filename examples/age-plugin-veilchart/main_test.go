@@ -46,18 +46,20 @@ func run(t *testing.T, dir, name string, args ...string) (stdout, stderr string,
 	return out.String(), errs.String(), err
 }
 
-// hospital is a folder with an authority, a recipient for doctors and nurses, and identities.
-func hospital(t *testing.T) (dir string) {
+// hospital is a folder with an authority, a recipient for doctors and senior nurses, and identities.
+func hospital(t *testing.T, suite string) (dir string) {
 	dir = t.TempDir()
 	plugin := func(file string, args ...string) {
 		out, errs, err := run(t, dir, "age-plugin-veilchart", args...)
 		require.NoError(t, err, errs)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(out), 0o600))
 	}
-	plugin("authority.txt", "authority", "hospital")
-	plugin("staff.txt", "recipient", "hospital.params", "role = nurse or (role = doctor and dept = cardiology)")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "vocabulary.txt"), []byte("role: one of doctor, nurse, clerk\ngrade: number 0..9\n"), 0o600))
+	plugin("authority.txt", "authority", "-suite", suite, "-vocabulary", "vocabulary.txt", "hospital")
+	plugin("staff.txt", "recipient", "hospital.params", "(role = nurse and grade >= 3) or (role = doctor and dept = cardiology)")
 	plugin("doctor.txt", "issue", "hospital", "role = doctor", "dept = cardiology")
-	plugin("nurse.txt", "issue", "hospital", "role = nurse", "dept = surgery")
+	plugin("nurse.txt", "issue", "-to", "2100-01-01", "hospital", "role = nurse", "grade = 4")
+	plugin("former.txt", "issue", "-from", "2020-01-01", "-to", "2025-12-31", "hospital", "role = nurse", "grade = 4")
 	plugin("clerk.txt", "issue", "hospital", "role = clerk", "dept = cardiology")
 	plugin("other.txt", "authority", "elsewhere")
 	plugin("stranger.txt", "issue", "elsewhere", "role = nurse")
@@ -74,7 +76,12 @@ func last(t *testing.T, name string) string {
 
 // Through age's library, which runs the plugin.
 func TestLibrary(t *testing.T) {
-	dir := hospital(t)
+	for _, suite := range []string{"fabeo"} {
+		t.Run(suite, func(t *testing.T) { testLibrary(t, hospital(t, suite)) })
+	}
+}
+
+func testLibrary(t *testing.T, dir string) {
 	var told []string
 	ui := &plugin.ClientUI{DisplayMessage: func(_, message string) error {
 		told = append(told, message)
@@ -124,6 +131,10 @@ func TestLibrary(t *testing.T) {
 	require.ErrorIs(t, err, age.ErrIncorrectIdentity)
 	require.Len(t, told, 2)
 	require.Contains(t, told[1], "another authority")
+	_, err = decrypt(file, identity("former.txt"))
+	require.ErrorIs(t, err, age.ErrIncorrectIdentity)
+	require.Len(t, told, 3)
+	require.Contains(t, told[2], "2025-12-31")
 	got, err := decrypt(file, identity("clerk.txt"), identity("stranger.txt"), identity("nurse.txt"))
 	require.NoError(t, err)
 	require.Equal(t, "120/80", got)
@@ -177,7 +188,7 @@ func TestCommand(t *testing.T) {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Skipf("the age command cannot be had without a network: %v\n%s", err, out)
 	}
-	dir := hospital(t)
+	dir := hospital(t, "fabeo")
 	file := func(name string) string { return filepath.Join(dir, name) }
 	require.NoError(t, os.WriteFile(file("chart.txt"), bytes.Repeat([]byte("120/80\n"), 50_000), 0o600))
 	_, errs, err := run(t, dir, "age", "-R", "staff.txt", "-o", "chart.age", "chart.txt")
@@ -229,12 +240,13 @@ func TestCommand(t *testing.T) {
 }
 
 func TestCommandLine(t *testing.T) {
-	dir := hospital(t)
+	dir := hospital(t, "fabeo")
 	info, err := os.Stat(filepath.Join(dir, "hospital"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	before, err := os.ReadFile(filepath.Join(dir, "hospital"))
 	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "wrong.txt"), []byte("role: one or two"), 0o600))
 	for want, args := range map[string][]string{
 		"file exists":            {"authority", "hospital"},
 		"no such file":           {"issue", "nowhere", "a"},
@@ -246,6 +258,12 @@ func TestCommandLine(t *testing.T) {
 		"flag provided but not":  {"--unknown"},
 		"unknown state machine":  {"--age-plugin=nothing"},
 		"print an identity that": {},
+		"make no sense":          {"recipient", "hospital.params", "a", "b"},
+		"no sealing day":         {"issue", "-to", "tomorrow", "hospital", "a"},
+		"ends before it begins":  {"issue", "-from", "2027-01-02", "-to", "2027-01-01", "hospital", "a"},
+		"is no suite":            {"authority", "-suite", "rsa", "x"},
+		"wrong.txt":              {"authority", "-vocabulary", "wrong.txt", "x"},
+		"grade":                  {"issue", "hospital", "grade = 11"},
 	} {
 		out, errs, err := run(t, dir, "age-plugin-veilchart", args...)
 		require.Error(t, err, "%q", args)

@@ -12,7 +12,7 @@ import (
 // Limits of a key.
 const (
 	maxAttributes = maxItems // attributes, with those that the authority adds for what a holder is not
-	maxAtoms      = 4096 // what they and the window come to: a number counts once for each of its bits and once more
+	maxAtoms      = 4096     // what they and the window come to: a number counts once for each of its bits and once more
 )
 
 // Authority issues keys. Its master secret opens everything that was sealed under its Params. It is immutable, safe for
@@ -120,30 +120,16 @@ func (a *Authority) IssueKey(window Window, attributes ...Attribute) (*Key, erro
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	if err := window.check(); err != nil {
+	h, err := a.in().params.holding(window, attributes)
+	if err != nil {
 		return nil, err
 	}
-	if len(attributes) == 0 {
-		return nil, errors.New("abe: a key needs at least one attribute: name what the holder is or may do")
-	}
-	if len(attributes) > maxAttributes {
-		return nil, fmt.Errorf("abe: %d attributes are over the limit of %d: issue several keys", len(attributes), maxAttributes)
-	}
-	items, err := a.in().params.vocabulary.items(attributes)
-	if err != nil {
-		return nil, fmt.Errorf("abe: %w", err)
-	}
-	return a.issue(window, items)
+	return a.issue(h.window, h.items)
 }
 
-// issue makes a key for items, which are sorted and different.
+// issue makes a key for items that are within the limits, sorted and different.
 func (a *Authority) issue(window Window, items []atom) (*Key, error) {
-	atoms := keyAtoms(items, &window)
-	if len(items) > maxAttributes || len(atoms) > maxAtoms {
-		return nil, fmt.Errorf("abe: the attributes come to %d with those for what the holder is not, and to %d components of the key; the limits are %d and %d: issue several keys",
-			len(items), len(atoms), maxAttributes, maxAtoms)
-	}
-	s, err := a.in().master.issue(atoms)
+	s, err := a.in().master.issue(keyAtoms(items, &window))
 	if err != nil {
 		return nil, err
 	}

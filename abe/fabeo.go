@@ -99,7 +99,9 @@ func (m *fabeoMaster) public() public { return m.pub }
 func (m *fabeoMaster) issue(atoms []atom) (secret, error) { return m.keyGen(atoms), nil }
 
 // keyGen makes a key for different atoms.
-func (m *fabeoMaster) keyGen(atoms []atom) *fabeoKey { return m.keyGenWith(atoms, pairing.RandomScalar()) }
+func (m *fabeoMaster) keyGen(atoms []atom) *fabeoKey {
+	return m.keyGenWith(atoms, pairing.RandomScalar())
+}
 
 // keyGenWith is keyGen with r given. No r may serve two sets of atoms.
 func (m *fabeoMaster) keyGenWith(atoms []atom, r pairing.Scalar) *fabeoKey {

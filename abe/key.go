@@ -59,13 +59,7 @@ func (k *Key) Window() Window { return k.in().window }
 
 // Attributes returns the attributes, sorted, a copy: those that the key was issued for, and `name != value` for what the
 // authority added.
-func (k *Key) Attributes() []Attribute {
-	attributes := make([]Attribute, len(k.in().items))
-	for i, item := range k.in().items {
-		attributes[i] = itemAttribute(item)
-	}
-	return attributes
-}
+func (k *Key) Attributes() []Attribute { return holding{items: k.in().items}.attributes() }
 
 func (k *Key) has(u atom) bool { return k.in().secret.has(u) }
 
@@ -77,12 +71,7 @@ func (k *Key) ExposeSecret() []byte {
 	if p.version == version1 {
 		return appendKey1(b, p.items, p.secret.(*fabeoKey))
 	}
-	b = append(b, byte(p.window.First>>8), byte(p.window.First), byte(p.window.Last>>8), byte(p.window.Last))
-	b = append(b, 0, 0, byte(len(p.items)>>8), byte(len(p.items)))
-	for _, item := range p.items {
-		b = wire.AppendString(b, string(item))
-	}
-	return p.secret.append(b)
+	return p.secret.append(holding{p.window, p.items}.append(b))
 }
 
 // appendKey1 appends what follows the params in version 1.

@@ -1,8 +1,6 @@
 package abe
 
 import (
-	"crypto/rand"
-	"crypto/subtle"
 	"sync"
 
 	"github.com/veilchart/veilchart/internal/pairing"
@@ -106,8 +104,10 @@ func (m *fabeoMaster) keyGen(atoms []atom) *fabeoKey {
 // keyGenWith is keyGen with r given. No r may serve two sets of atoms.
 func (m *fabeoMaster) keyGenWith(atoms []atom, r pairing.Scalar) *fabeoKey {
 	k := &fabeoKey{pub: m.pub, atoms: atoms, sk1: make(map[atom]pairing.G1, len(atoms))}
-	for _, u := range atoms {
-		k.sk1[u] = m.pub.hashes.point(u).Mul(r) // sk1[u] = H(u)^r
+	sk1 := make([]pairing.G1, len(atoms))
+	inParallel(allCores(), len(atoms), func(i int) { sk1[i] = m.pub.hashes.mul(atoms[i], r) }) // sk1[u] = H(u)^r
+	for i, u := range atoms {
+		k.sk1[u] = sk1[i]
 	}
 	k.sk2 = pairing.G1Generator().Mul(m.alpha).Add(m.pub.hbTable().Mul(r)) // sk2 = g1^alpha * H_b^r
 	k.sk3 = m.pub.g2Table().Mul(r)                                         // sk3 = g2^r
@@ -129,13 +129,14 @@ func fabeoKeySize(atoms int) int { return pairing.G1Size*(atoms+1) + pairing.G2S
 // decodeFABEOKey decodes what append wrote: raw has fabeoKeySize(len(atoms)) bytes.
 func decodeFABEOKey(d *wire.Decoder, pub *fabeoPublic, atoms []atom, raw []byte) *fabeoKey {
 	k := &fabeoKey{pub: pub, atoms: atoms, sk1: make(map[atom]pairing.G1, len(atoms))}
+	sk1, failed := make([]pairing.G1, len(atoms)), make([]error, len(atoms))
+	inParallel(allCores(), len(atoms), func(i int) { sk1[i], failed[i] = pairing.NewG1(raw[pairing.G1Size*i:][:pairing.G1Size]) })
 	for i, u := range atoms {
-		sk1, err := pairing.NewG1(raw[pairing.G1Size*i:][:pairing.G1Size])
-		if err != nil {
+		if failed[i] != nil {
 			d.Failf("the component for an attribute is damaged: get the key from a copy or issued again")
 			return nil
 		}
-		k.sk1[u] = sk1
+		k.sk1[u] = sk1[i]
 	}
 	raw = raw[pairing.G1Size*len(atoms):]
 	var err2, err3 error
@@ -168,25 +169,23 @@ func (k *fabeoKey) has(u atom) bool { _, ok := k.sk1[u]; return ok }
 // as one, each of the latter to the power of a fresh random 128-bit delta[u]; all points are in the groups of prime order
 // by decoding, so that a wrong key passes with probability 2^-128 at most (Bellare, Garay and Rabin, Eurocrypt 1998).
 func (k *fabeoKey) consistent() bool {
-	left, right := k.sk2, k.pub.hb()
-	for _, u := range k.atoms {
-		delta := randomDelta()
-		left = left.Add(k.sk1[u].Mul(delta))
-		right = right.Add(k.pub.hashes.point(u).Mul(delta))
+	components := make([]pairing.G1, len(k.atoms))
+	for i, u := range k.atoms {
+		components[i] = k.sk1[u]
 	}
+	delta, hashes := pairing.RandomWeights(len(k.atoms)), k.pub.hashes.all(k.atoms)
+	var left, right pairing.G1
+	inParallel(allCores(), 2, func(i int) {
+		if i == 0 {
+			left = k.sk2.Add(pairing.G1LinComb(components, delta))
+		} else {
+			right = k.pub.hb().Add(pairing.G1LinComb(hashes, delta))
+		}
+	})
 	return pairing.PairProduct(
 		pairing.Pair{P: left, Q: pairing.G2Generator()},
 		pairing.Pair{P: right, Q: k.sk3, Inverse: true},
 	).Equal(k.pub.y)
-}
-
-// deltaSize is the number of random bytes in a weight of consistent: a wrong key passes with probability 2^-(8 deltaSize).
-const deltaSize = 16
-
-func randomDelta() pairing.Scalar {
-	var wide [pairing.WideSize]byte
-	rand.Read(wide[pairing.WideSize-deltaSize:])
-	return pairing.ReduceWide(&wide)
 }
 
 // The body of a sealed object is C0 | ct1 | ct2 | ct3, by the transformation of Fujisaki and Okamoto (Journal of
@@ -202,152 +201,4 @@ func (p *fabeoPublic) bodySize(f *formula) (int, error) {
 // large "k of" makes large, so that a header costs its reader nothing before the friendly checks.
 func fabeoBodySize(leaves, tau int) int {
 	return keySize + pairing.G2Size*(1+tau) + pairing.G1Size*leaves
-}
-
-func (p *fabeoPublic) encapsulate(pre []byte, f *formula) (body []byte, sigma [keySize]byte, err error) {
-	rand.Read(sigma[:])
-	return p.encapsulateSigma(pre, f, sigma), sigma, nil
-}
-
-// encapsulateSigma is deterministic.
-func (p *fabeoPublic) encapsulateSigma(pre []byte, f *formula, sigma [keySize]byte) (body []byte) {
-	enc, s1 := p.encrypt(f, coins{xof(labelCoins, sigma[:], pre)})
-	d := p.yTable().Exp(s1).Bytes() // d = Y^s1
-	mask := derive(labelMask, d[:], pre, enc)
-	body = make([]byte, 0, keySize+len(enc))
-	for i := range sigma {
-		body = append(body, sigma[i]^mask[i])
-	}
-	return append(body, enc...)
-}
-
-// decapsulate returns sigma from rows that satisfy f. Whatever sel is, sigma comes out only if the whole of ct1 to ct3
-// is, byte for byte, what the sealer with this sigma would have made: see recover.
-func (k *fabeoKey) decapsulate(pre, body []byte, f *formula, sel []selected) (sigma [keySize]byte, err error) {
-	d, err := k.decrypt(f, body[keySize:], sel)
-	if err != nil {
-		return sigma, ErrDecrypt
-	}
-	return k.pub.recover(pre, body, f, d)
-}
-
-// recover returns sigma from d, however d was come by. It is the check of Fujisaki and Okamoto, by re-encryption: all of ct1 to ct3 is
-// compared. That covers rows that were not used for d, their canonical form and their subgroup with them.
-func (p *fabeoPublic) recover(pre, body []byte, f *formula, d pairing.GT) (sigma [keySize]byte, err error) {
-	sigma = unmask(pre, body, d)
-	enc, _ := p.encrypt(f, coins{xof(labelCoins, sigma[:], pre)})
-	if subtle.ConstantTimeCompare(enc, body[keySize:]) != 1 {
-		return [keySize]byte{}, ErrDecrypt
-	}
-	return sigma, nil
-}
-
-// unmask returns sigma, or 32 bytes of no meaning if d is not the one of the body.
-func unmask(pre, body []byte, d pairing.GT) (sigma [keySize]byte) {
-	encoded := d.Bytes()
-	sigma = derive(labelMask, encoded[:], pre, body[keySize:])
-	subtle.XORBytes(sigma[:], sigma[:], body[:keySize])
-	return sigma
-}
-
-// encrypt returns ct1, ct2 and ct3 one after another, and s1, from which the sealer has d. The coins give s1, s'[1] to
-// s'[tau] and v in this order.
-func (p *fabeoPublic) encrypt(f *formula, c coins) (enc []byte, s1 pairing.Scalar) {
-	enc = make([]byte, 0, fabeoBodySize(f.leaves(), f.tau())-keySize)
-	secrets := make([]pairing.Scalar, f.cols()) // (s1, v)
-	s := make([]pairing.Scalar, f.tau()+1)      // s'[j], from 1
-	secrets[0] = c.scalar()
-	for j := 1; j < len(s); j++ {
-		s[j] = c.scalar()
-	}
-	for k := 1; k < len(secrets); k++ {
-		secrets[k] = c.scalar()
-	}
-	g2 := p.g2Table()
-	ct1 := g2.Mul(secrets[0]).Bytes() // ct1 = g2^s1
-	enc = append(enc, ct1[:]...)
-	for _, sj := range s[1:] {
-		ct2 := g2.Mul(sj).Bytes() // ct2[j] = g2^s'[j]
-		enc = append(enc, ct2[:]...)
-	}
-	hb := p.hbTable()
-	for _, row := range f.rows() {
-		share := hb.Mul(row.share(secrets))
-		ct3 := share.Add(p.hashes.mul(row.atom, s[row.rho])).Bytes() // ct3[i] = H_b^(M_i (s1,v)) * H(pi(i))^s'[rho(i)]
-		enc = append(enc, ct3[:]...)
-	}
-	return enc, secrets[0]
-}
-
-// decrypt returns d from the rows in sel. Only the elements that it uses are decoded, each strictly: on the curve, in the
-// subgroup, not the identity.
-func (k *fabeoKey) decrypt(f *formula, enc []byte, sel []selected) (pairing.GT, error) {
-	ct1, err := pairing.NewG2(enc[:pairing.G2Size])
-	if err != nil {
-		return pairing.GT{}, err
-	}
-	ct2 := enc[pairing.G2Size:]
-	ct3 := ct2[pairing.G2Size*f.tau():]
-	rows := f.rows()
-
-	left := make([]pairing.G1, f.tau()+1) // by j: prod_{rho(i)=j} sk1[pi(i)]^c_i
-	used := make([]bool, f.tau()+1)
-	right := pairing.G1Identity() // prod_i ct3[i]^c_i
-	for _, c := range sel {
-		row := rows[c.row]
-		ct3i, err := pairing.NewG1(ct3[pairing.G1Size*c.row:][:pairing.G1Size])
-		if err != nil {
-			return pairing.GT{}, err
-		}
-		right = right.Add(c.coeff.mul(ct3i))
-		sk1 := c.coeff.mul(k.sk1[row.atom])
-		if used[row.rho] {
-			sk1 = sk1.Add(left[row.rho])
-		}
-		left[row.rho], used[row.rho] = sk1, true
-	}
-	factors := []pairing.Pair{{P: k.sk2, Q: ct1}, {P: right, Q: k.sk3, Inverse: true}}
-	for j := 1; j < len(left); j++ {
-		if !used[j] {
-			continue
-		}
-		ct2j, err := pairing.NewG2(ct2[pairing.G2Size*(j-1):][:pairing.G2Size])
-		if err != nil {
-			return pairing.GT{}, err
-		}
-		factors = append(factors, pairing.Pair{P: left[j], Q: ct2j})
-	}
-	return pairing.PairProduct(factors...), nil
-}
-
-// share returns M_i (s1, v). Constant-time in the secrets; the matrix is public.
-func (r row) share(secrets []pairing.Scalar) (sum pairing.Scalar) {
-	for _, t := range r.m {
-		switch x := secrets[t.col]; t.coeff.unit {
-		case 1:
-			sum = sum.Add(x)
-		case -1:
-			sum = sum.Sub(x)
-		default:
-			sum = sum.Add(x.Mul(t.coeff.scalar()))
-		}
-	}
-	return sum
-}
-
-func (c coefficient) scalar() pairing.Scalar {
-	var wide [pairing.WideSize]byte
-	copy(wide[pairing.WideSize-len(c.be):], c.be[:])
-	return pairing.ReduceWide(&wide)
-}
-
-// mul returns p^c, without an exponentiation for 1 and -1.
-func (c coefficient) mul(p pairing.G1) pairing.G1 {
-	switch c.unit {
-	case 1:
-		return p
-	case -1:
-		return p.Neg()
-	}
-	return p.Mul(c.scalar())
 }

@@ -7,15 +7,15 @@ import (
 	"github.com/veilchart/veilchart/internal/pairing"
 )
 
-// Sizes of the caches of one Params. A table has 144 KiB.
+// Sizes of the caches of one Params. A table has about 100 KiB.
 const (
 	cachedPoints = 1024
 	cachedTables = 64
-	tableAfter   = 8 // uses of an attribute after which a table has paid for itself, about twice over
+	tableAfter   = 16 // uses of an atom after which a table is made: by then about as much was spent without one
 )
 
 // hashCache keeps H(u) for the atoms used last, and fixed-base tables for the busy ones. What it does depends on
-// atoms of policies only, which are public.
+// atoms of policies and keys only, not on secrets.
 type hashCache struct {
 	mu     sync.Mutex
 	points lru[*cachedPoint]
@@ -46,6 +46,23 @@ func (c *hashCache) point(u atom) pairing.G1 {
 	return e.h
 }
 
+// all returns H(u) for each atom, in order.
+func (c *hashCache) all(atoms []atom) []pairing.G1 {
+	out := make([]pairing.G1, len(atoms))
+	var missing []int
+	c.mu.Lock()
+	for i, u := range atoms {
+		if e, ok := c.points.get(u); ok {
+			out[i] = e.h
+		} else {
+			missing = append(missing, i)
+		}
+	}
+	c.mu.Unlock()
+	inParallel(allCores(), len(missing), func(i int) { out[missing[i]] = c.point(atoms[missing[i]]) })
+	return out
+}
+
 // mul returns H(u)^k. Constant-time in k.
 func (c *hashCache) mul(u atom, k pairing.Scalar) pairing.G1 {
 	h := c.point(u)
@@ -61,15 +78,27 @@ func (c *hashCache) mul(u atom, k pairing.Scalar) pairing.G1 {
 	}
 	c.mu.Unlock()
 	if build {
-		table = pairing.NewG1Table(h)
-		c.mu.Lock()
-		c.tables.put(u, table)
-		c.mu.Unlock()
+		table = c.table(u)
 	}
 	if table != nil {
 		return table.Mul(k)
 	}
 	return h.Mul(k)
+}
+
+// table returns the table for H(u), a new one if there is none, and keeps it.
+func (c *hashCache) table(u atom) *pairing.G1Table {
+	c.mu.Lock()
+	table, ok := c.tables.get(u)
+	c.mu.Unlock()
+	if ok {
+		return table
+	}
+	table = pairing.NewG1Table(c.point(u))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tables.put(u, table)
+	return table
 }
 
 // lru keeps the max entries that were asked for last. The zero value with a max is empty. Not safe for concurrent use.

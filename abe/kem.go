@@ -55,19 +55,33 @@ func (p *Params) sealer(policy *Policy, opts *Options) (*sealer, error) {
 	return out, nil
 }
 
+// head is what is made of an object before its body.
+type head struct{ pre, shared []byte } // shared is the secret of ML-KEM or nil
+
+func (s *sealer) head() (h head) {
+	var hybrid []byte
+	if s.hybrid != nil {
+		h.shared, hybrid = s.hybrid.Encapsulate()
+	}
+	h.pre = s.appendPre(make([]byte, 0, fixedSize+s.coreSize()), hybrid)
+	return h
+}
+
+// join returns core and K.
+func (s *sealer) join(h head, body []byte, sigma [keySize]byte) (core []byte, K [keySize]byte) {
+	core = append(h.pre, body...)
+	return core, sharedKey(sigma, h.shared, s.companion, core)
+}
+
 // encapsulate returns a core and K for fresh sigma.
 func (s *sealer) encapsulate() (core []byte, K [keySize]byte, err error) {
-	var shared, hybrid []byte
-	if s.hybrid != nil {
-		shared, hybrid = s.hybrid.Encapsulate()
-	}
-	pre := s.appendPre(make([]byte, 0, fixedSize+s.coreSize()), hybrid)
-	body, sigma, err := s.public.encapsulate(pre, s.formula)
+	h := s.head()
+	body, sigma, err := s.public.encapsulate(h.pre, s.formula)
 	if err != nil {
 		return nil, K, err
 	}
-	core = append(pre, body...)
-	return core, sharedKey(sigma, shared, s.companion, core), nil
+	core, K = s.join(h, body, sigma)
+	return core, K, nil
 }
 
 func sharedKey(sigma [keySize]byte, hybrid, companion, core []byte) [keySize]byte {

@@ -212,26 +212,6 @@ func TestConsistentFindsEachWrongComponent(t *testing.T) {
 	}
 }
 
-// The weights of consistent have 128 random bits: each of them is seen as 0 and as 1 in 64 draws, but for a chance of 2^-56.
-func TestDeltasHave128RandomBits(t *testing.T) {
-	require.Equal(t, 16, deltaSize)
-	var ones, zeros [pairing.ScalarSize]byte
-	for range 64 {
-		for i, b := range randomDelta().Bytes() {
-			ones[i] |= b
-			zeros[i] |= ^b
-		}
-	}
-	for i := range ones {
-		if i < pairing.ScalarSize-deltaSize {
-			require.Zero(t, ones[i])
-			continue
-		}
-		require.Equal(t, byte(0xff), ones[i], "byte %d", i)
-		require.Equal(t, byte(0xff), zeros[i], "byte %d", i)
-	}
-}
-
 func TestSecretsPrintAsRedacted(t *testing.T) {
 	a := generate(t)
 	k := issue(t, a, "a")

@@ -43,6 +43,23 @@ func BenchmarkPairProduct(b *testing.B) {
 	}
 }
 
+// BenchmarkMulG1Tables is the time of n products.
+func BenchmarkMulG1Tables(b *testing.B) {
+	table := NewG1Table(HashToG1([]byte("p"), "bench"))
+	for _, n := range []int{30, 500} {
+		products := make([]G1Product, n)
+		for i := range products {
+			products[i] = G1Product{table, RandomScalar()}
+		}
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				MulG1Tables(products)
+			}
+		})
+	}
+}
+
 func BenchmarkSums(b *testing.B) {
 	for _, n := range []int{18, 108, 1000} {
 		points := make([]G1, n)

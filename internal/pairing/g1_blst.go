@@ -23,6 +23,7 @@ func addToG1(sum, q *pointG1)                 { sum.AddAssign(q) }
 func addG1(p, q pointG1) pointG1              { p.AddAssign(&q); return p }
 func equalG1(p, q pointG1) bool               { return p.Equals(&q) }
 func entriesG1(points []pointG1) []entryG1    { return blst.P1s(points).ToAffine() }
+func fromAffineG1(e *entryG1) (p pointG1)     { p.FromAffine(e); return p }
 func accumulateG1(acc *pointG1, e *entryG1)   { acc.AddAssign(e) }
 
 // decodeG1 needs no check for the identity: its encodings have a bit that the caller refuses.

@@ -3,6 +3,7 @@
 package pairing
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/cloudflare/circl/ecc/bls12381"
@@ -28,7 +29,6 @@ func addToG1(sum, q *pointG1)                     { sum.Add(sum, q) }
 func addG1(p, q pointG1) (sum pointG1)            { sum.Add(&p, &q); return sum }
 func mulG1(p pointG1, k Scalar) (out pointG1)     { out.ScalarMult(&k.s, &p); return out }
 func equalG1(p, q pointG1) bool                   { return p.IsEqual(&q) }
-func entriesG1(points []pointG1) []entryG1        { return points }
 func accumulateG1(acc *pointG1, e *entryG1)       { acc.Add(acc, e) }
 
 func sumG1(points []G1) pointG1 {
@@ -42,42 +42,61 @@ func sumG1(points []G1) pointG1 {
 // coordinatesG1 are the fields of bls12381.G1, which that package does not export: an inversion shared by several points needs them.
 type coordinatesG1 struct{ x, y, z ff.Fp }
 
-// appendG1s shares one inversion by Montgomery's trick: with the products P_i = z_0 ... z_i, 1/z_i is P_(i-1) times the inverse of P_i,
-// and the inverse of P_(i-1) is z_i times that of P_i. An identity has z = 0 and is left out.
-func appendG1s(b []byte, points []G1) []byte {
-	fields := make([]*coordinatesG1, len(points))
-	products := make([]ff.Fp, len(points)+1)
+func fieldsG1(p *pointG1) *coordinatesG1 { return (*coordinatesG1)(unsafe.Pointer(p)) }
+
+// entriesG1 returns points with z = 1. One inversion serves all, by Montgomery's trick: with the products P_i = z_0 ... z_i, 1/z_i is
+// P_(i-1) times the inverse of P_i, and the inverse of P_(i-1) is z_i times that of P_i. An identity has z = 0 and is left as it is.
+func entriesG1(points []pointG1) []entryG1 {
+	out := slices.Clone(points)
+	products := make([]ff.Fp, len(out)+1)
 	products[0].SetOne()
-	for i := range points {
-		fields[i] = (*coordinatesG1)(unsafe.Pointer(&points[i].p))
+	for i := range out {
 		products[i+1] = products[i]
-		if fields[i].z.IsZero() == 0 {
-			products[i+1].Mul(&products[i], &fields[i].z)
+		if z := &fieldsG1(&out[i]).z; z.IsZero() == 0 {
+			products[i+1].Mul(&products[i], z)
 		}
 	}
-	var inverse ff.Fp
-	inverse.Inv(&products[len(points)])
-	at := len(b)
-	b = append(b, make([]byte, len(points)*G1Size)...)
-	for i := len(points) - 1; i >= 0; i-- {
-		c, out := fields[i], b[at+i*G1Size:][:G1Size]
+	var inverse, zInverse ff.Fp
+	inverse.Inv(&products[len(out)])
+	for i := len(out) - 1; i >= 0; i-- {
+		c := fieldsG1(&out[i])
 		if c.z.IsZero() == 1 {
-			out[0] = compressedBit | identityBit
 			continue
 		}
-		var x, y, zInverse ff.Fp
 		zInverse.Mul(&inverse, &products[i])
 		inverse.Mul(&inverse, &c.z)
-		x.Mul(&c.x, &zInverse)
-		y.Mul(&c.y, &zInverse)
-		encoded, err := x.MarshalBinary()
-		if err != nil || len(encoded) != G1Size {
-			panic("pairing: a coordinate did not encode") // circl returns no error here; an assertion, not data
-		}
-		copy(out, encoded)
-		out[0] |= compressedBit | byte(y.IsNegative())*signBit
+		c.x.Mul(&c.x, &zInverse)
+		c.y.Mul(&c.y, &zInverse)
+		c.z.SetOne()
+	}
+	return out
+}
+
+// fromAffineG1 takes what has the z of an entry.
+func fromAffineG1(e *entryG1) pointG1 { return *e }
+
+func appendG1s(b []byte, points []G1) []byte {
+	ps := make([]pointG1, len(points))
+	for i := range points {
+		ps[i] = points[i].p
+	}
+	for _, p := range entriesG1(ps) {
+		b = appendAffineG1(b, fieldsG1(&p))
 	}
 	return b
+}
+
+// appendAffineG1 spares the inversion that BytesCompressed makes even for z = 1.
+func appendAffineG1(b []byte, c *coordinatesG1) []byte {
+	if c.z.IsZero() == 1 {
+		return append(b, append([]byte{compressedBit | identityBit}, make([]byte, G1Size-1)...)...)
+	}
+	x, err := c.x.MarshalBinary()
+	if err != nil || len(x) != G1Size {
+		panic("pairing: a coordinate did not encode") // circl returns no error here; an assertion, not data
+	}
+	x[0] |= compressedBit | byte(c.y.IsNegative())*signBit
+	return append(b, x...)
 }
 
 const signBit = 0x20

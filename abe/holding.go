@@ -32,7 +32,7 @@ func (p *Params) holding(window Window, attributes []Attribute) (h holding, err 
 		return h, fmt.Errorf("abe: %w", err)
 	}
 	h = holding{window, items}
-	if atoms := len(h.atoms()); len(items) > maxAttributes || atoms > maxAtoms {
+	if atoms := h.size(); len(items) > maxAttributes || atoms > maxAtoms {
 		return h, fmt.Errorf("abe: the attributes come to %d with those for what the holder is not, and to %d components of the key; the limits are %d and %d: issue several keys",
 			len(items), atoms, maxAttributes, maxAtoms)
 	}
@@ -41,6 +41,15 @@ func (p *Params) holding(window Window, attributes []Attribute) (h holding, err 
 
 // atoms are those that a key has components for, in the order of the components.
 func (h holding) atoms() []atom { return keyAtoms(h.items, &h.window) }
+
+// size is the number of atoms, without making them.
+func (h holding) size() int {
+	size := len(h.window.atoms())
+	for _, item := range h.items {
+		size += itemSize([]byte(item))
+	}
+	return size
+}
 
 func (h holding) attributes() []Attribute {
 	attributes := make([]Attribute, len(h.items))
@@ -119,12 +128,8 @@ func decodeIssuing(d *wire.Decoder, kind wire.Kind) {
 	}
 }
 
-// decodeFABEOParams reads the length and encoding of params of suite FABEO.
-func decodeFABEOParams(d *wire.Decoder) (*Params, *fabeoPublic) {
-	encoding := d.Bytes(maxParams)
-	if d.Err() != nil {
-		return nil, nil
-	}
+// decodeFABEOParams decodes params of suite FABEO that were read from d. It is called when everything else has the right length.
+func decodeFABEOParams(d *wire.Decoder, encoding []byte) (*Params, *fabeoPublic) {
 	params, err := NewParams(encoding)
 	if err != nil {
 		d.Failf("params: %v", err)

@@ -156,3 +156,6 @@ func g2Bytes(p pairing.G2) []byte { b := p.Bytes(); return b[:] }
 func signingKey(seed [32]byte) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(seed[:]) }
 
 func publicKey(k ed25519.PrivateKey) ed25519.PublicKey { return k.Public().(ed25519.PublicKey) }
+
+// signBy is the signature of an issuer who approves whatever it is shown.
+func signBy(i *Issuer, r *Request) []byte { return ed25519.Sign(i.in().signer, approved(r)) }

@@ -124,18 +124,17 @@ func (k *TransformKey) ExposeSecret() []byte {
 func NewTransformKey(secret []byte) (*TransformKey, error) {
 	d := wire.NewDecoder(secret)
 	decodeIssuing(d, wire.KindABETransformKey)
-	params, public := decodeFABEOParams(d)
+	encodedParams := d.Bytes(maxParams)
 	h := decodeHolding(d)
-	id := d.Raw(32)
-	if d.Err() != nil {
-		return nil, d.Err()
-	}
-	atoms := h.atoms()
-	raw := d.Raw(fabeoKeySize(len(atoms)))
+	id, raw := d.Raw(32), d.Raw(fabeoKeySize(h.size()))
 	if err := d.Finish(); err != nil {
 		return nil, err
 	}
-	sk := decodeFABEOKey(d, public, atoms, raw)
+	params, public := decodeFABEOParams(d, encodedParams)
+	if d.Err() != nil {
+		return nil, d.Err()
+	}
+	sk := decodeFABEOKey(d, public, h.atoms(), raw)
 	if d.Err() != nil {
 		return nil, d.Err()
 	}
@@ -185,11 +184,15 @@ func (k *MediatedKey) ExposeSecret() []byte {
 func NewMediatedKey(secret []byte) (*MediatedKey, error) {
 	d := wire.NewDecoder(secret)
 	decodeIssuing(d, wire.KindABEMediatedKey)
-	params, public := decodeFABEOParams(d)
+	encodedParams := d.Bytes(maxParams)
 	h := decodeHolding(d)
 	id, raw := d.Raw(32), d.Raw(pairing.ScalarSize)
 	if err := d.Finish(); err != nil {
 		return nil, err
+	}
+	params, public := decodeFABEOParams(d, encodedParams)
+	if d.Err() != nil {
+		return nil, d.Err()
 	}
 	z, err := pairing.NewScalar(raw)
 	if err != nil {

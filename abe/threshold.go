@@ -116,8 +116,7 @@ func (s *IssuerSet) Bytes() []byte {
 func NewIssuerSet(encoding []byte) (*IssuerSet, error) {
 	d := wire.NewDecoder(encoding)
 	decodeIssuing(d, wire.KindABEIssuerSet)
-	s := new(IssuerSet)
-	s.params, s.public = decodeFABEOParams(d)
+	encodedParams := d.Bytes(maxParams)
 	t, n := int(d.Uint8()), int(d.Uint8())
 	if d.Err() == nil && (t < minThreshold || t > n || n > maxIssuers) {
 		d.Failf("%d of %d issuers are not possible", t, n)
@@ -126,7 +125,10 @@ func NewIssuerSet(encoding []byte) (*IssuerSet, error) {
 	if err := d.Finish(); err != nil {
 		return nil, err
 	}
-	s.threshold = t
+	s := &IssuerSet{threshold: t}
+	if s.params, s.public = decodeFABEOParams(d, encodedParams); d.Err() != nil {
+		return nil, d.Err()
+	}
 	for i := range n {
 		entry := raw[i*issuerKeysSize:][:issuerKeysSize]
 		key := ed25519.PublicKey(bytes.Clone(entry[:ed25519.PublicKeySize]))

@@ -27,19 +27,6 @@ func newVeilchart() (implementation, error) {
 
 func newAuthority() (*abe.Authority, error) { return abe.GenerateAuthority(abe.FABEO, nil) }
 
-// sealEach seals records under one policy with an encapsulation for each.
-func sealEach(b *veilchartBed, records []abe.Record) ([][]byte, error) {
-	var out [][]byte
-	for _, r := range records {
-		o, err := b.authority.Params().Seal(b.policy, r.Plaintext, nil)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, o)
-	}
-	return out, nil
-}
-
 type veilchartBed struct {
 	authority  *abe.Authority
 	text       string

@@ -173,7 +173,7 @@ func (x *explainer) used(c choice) []Attribute {
 	for _, at := range slices.Backward(order) {
 		active[at] = false
 		held := x.held(active)
-		_, enough := x.root.choose(func(leaf int) bool { return held[leaf] })
+		enough := x.root.holds(func(leaf int) bool { return held[leaf] })
 		active[at] = !enough
 	}
 	var used []Attribute
@@ -201,7 +201,7 @@ func (x *explainer) missing(c choice, held []bool) []string {
 	}
 	for _, text := range slices.Backward(order) {
 		chosen[text] = false
-		_, enough := x.root.choose(func(leaf int) bool { return held[leaf] || chosen[x.texts[leaf]] })
+		enough := x.root.holds(func(leaf int) bool { return held[leaf] || chosen[x.texts[leaf]] })
 		chosen[text] = !enough
 	}
 	return slices.DeleteFunc(order, func(text string) bool { return !chosen[text] })

@@ -81,6 +81,24 @@ func (n *node) choose(usable func(leaf int) bool) (choice, bool) {
 	return best, true
 }
 
+// holds says whether choose finds a way, without making it.
+func (n *node) holds(usable func(leaf int) bool) bool {
+	if n.isLeaf() {
+		return usable(n.leaf)
+	}
+	found := 0
+	for i, kid := range n.kids {
+		if kid.holds(usable) {
+			if found++; found == n.k {
+				return true
+			}
+		} else if len(n.kids)-i-1+found < n.k {
+			return false
+		}
+	}
+	return false
+}
+
 // weigh appends the leaves of c with their weights. scale is the weight of c itself, nil for 1.
 func (c choice) weigh(to []selected, scale *big.Int) []selected {
 	if c.node.isLeaf() {

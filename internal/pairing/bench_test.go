@@ -46,7 +46,7 @@ func BenchmarkPairProduct(b *testing.B) {
 // BenchmarkMulG1Tables is the time of n products.
 func BenchmarkMulG1Tables(b *testing.B) {
 	table := NewG1Table(HashToG1([]byte("p"), "bench"))
-	for _, n := range []int{30, 500} {
+	for _, n := range []int{100, 128, 500} {
 		products := make([]G1Product, n)
 		for i := range products {
 			products[i] = G1Product{table, RandomScalar()}

@@ -33,7 +33,7 @@ func expGT(x elementGT, k Scalar) elementGT {
 			acc.MulAssign(&acc)
 		}
 		pick(e, row, d[i].index)
-		negate(flip, d[i].negative)
+		negate(flip, d[i].mask())
 		acc.MulAssign(e)
 	}
 	return acc

@@ -12,28 +12,31 @@ type G1Product struct {
 	K     Scalar
 }
 
-// MulG1Tables returns all products. From some dozen on it takes about half the time of Mul for each: the products go through the digits
-// together, in affine coordinates, and share one inversion in the field for each digit. Constant-time in the scalars, but for the about 2^6 of 2^255 for
+// lockstepFrom is the number of products from which going together is faster.
+const lockstepFrom = 128
+
+// MulG1Tables returns all products. Some hundreds take a third less time than Mul for each, half with circl: they go through the digits
+// together, in affine coordinates, and share one inversion in the field for each digit. Constant-time in the scalars, but for zero and at most 2^6 others of 2^255, for
 // which an addition meets equal or opposite points: then all products are made one by one.
 //
 // It runs on the calling goroutine, and on the arithmetic of circl with either back end: both have the same coordinates.
 func MulG1Tables(products []G1Product) []G1 {
 	out := make([]G1, len(products))
-	if len(products) == 0 {
-		return out
-	}
-	sums, ok := lockstep(products)
-	for i := range out {
-		if ok {
-			out[i].p = fromAffineG1(&sums[i])
-		} else {
-			out[i] = products[i].Table.Mul(products[i].K)
+	if len(products) >= lockstepFrom {
+		if sums, ok := lockstep(products); ok {
+			for i := range out {
+				out[i].p = fromAffineG1(&sums[i])
+			}
+			return out
 		}
+	}
+	for i, p := range products {
+		out[i] = p.Table.Mul(p.K)
 	}
 	return out
 }
 
-// lockstep returns the products in affine coordinates. With odd digits no partial sum is the identity, and none has the x of the entry
+// lockstep returns the products, at least one, in affine coordinates. With odd digits no partial sum is the identity, and none has the x of the entry
 // that it meets: up to the last digit but one the sum is smaller than 32^i in size and the entry a multiple of 32^i other than 0, both below r/2. Of the last
 // addition that is not true for a few scalars, zero among them. Then a difference is 0, and so is the product of all.
 func lockstep(products []G1Product) (sums []entryG1, ok bool) {

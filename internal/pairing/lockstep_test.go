@@ -18,12 +18,31 @@ func TestMulG1TablesAgreesWithMul(t *testing.T) {
 		for i := range products {
 			products[i] = G1Product{rapid.SampledFrom(tables).Draw(t, "table"), drawScalar(t, "k")}
 		}
+		sums, ok := lockstep(products)
 		for i, got := range MulG1Tables(products) {
 			want := products[i].Table.Mul(products[i].K)
-			require.True(t, want.Equal(got))
 			require.Equal(t, want.Bytes(), got.Bytes())
+			if ok {
+				got = G1{fromAffineG1(&sums[i])}
+				require.True(t, want.Equal(got))
+				require.Equal(t, want.Bytes(), got.Bytes())
+			}
 		}
 	})
+	many := make([]G1Product, lockstepFrom)
+	for i := range many {
+		many[i] = G1Product{tables[i%len(tables)], RandomScalar()}
+	}
+	for _, zero := range []bool{false, true} {
+		if zero {
+			many[5].K = ScalarFromInt64(0)
+		}
+		_, ok := lockstep(many)
+		require.Equal(t, !zero, ok)
+		for i, got := range MulG1Tables(many) {
+			require.True(t, many[i].Table.Mul(many[i].K).Equal(got))
+		}
+	}
 }
 
 // Only in the last of the additions can equal or opposite points meet. All scalars for which they do, computed from the digits: with S the
@@ -42,9 +61,10 @@ func TestLockstepGivesUpOnlyWherePointsMeet(t *testing.T) {
 		if !one(k) {
 			met++
 		}
-		got := MulG1Tables([]G1Product{{table, k}, {table, ScalarFromInt64(5)}})
-		require.True(t, got[0].Equal(G1Generator().Mul(k)))
-		require.True(t, got[1].Equal(G1Generator().Mul(ScalarFromInt64(5))))
+		if sums, ok := lockstep([]G1Product{{table, k}, {table, ScalarFromInt64(5)}}); ok {
+			require.True(t, G1{fromAffineG1(&sums[0])}.Equal(G1Generator().Mul(k)))
+			require.True(t, G1{fromAffineG1(&sums[1])}.Equal(G1Generator().Mul(ScalarFromInt64(5))))
+		}
 	}
 	require.LessOrEqual(t, met, 32)
 	for _, n := range []int64{1, -1, 2, 31, 32, 1 << 62} {

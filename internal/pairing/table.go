@@ -21,10 +21,10 @@ const (
 )
 
 // digit stands for 2*index + 1, or its negative where negative is all ones.
-type digit struct {
-	negative uint64
-	index    byte
-}
+type digit struct{ negative, index byte }
+
+// mask is all ones for a negative digit, otherwise 0.
+func (d digit) mask() uint64 { return uint64(int64(int8(d.negative))) }
 
 // Constants of recode: 1/2 and (2^255 - 1)/2 modulo r.
 var (
@@ -42,7 +42,7 @@ func recode(k Scalar) (out [digits]digit) {
 		// The highest of the five terms is the sign. A positive digit has 16 plus the sum of four terms, 2*low - 15; a negative
 		// one has the terms of the opposite sign.
 		positive := d >> (digitBits - 1) // 0 or 1
-		out[i].negative = uint64(positive) - 1
+		out[i].negative = positive - 1
 		out[i].index = (d ^ (positive - 1)) & (oddMultiples - 1)
 	}
 	return out
@@ -54,7 +54,7 @@ type rows[E any] []E
 // entry copies the multiple for digit i to out, of which flip are the words that change sign.
 func (t rows[E]) entry(out *E, flip []uint64, i int, d digit) {
 	pick(out, (*[oddMultiples]E)(t[i*oddMultiples:]), d.index)
-	negate(flip, d.negative)
+	negate(flip, d.mask())
 }
 
 // multiples returns the digits * oddMultiples entries of a table for base, row after row. add adds its second operand to the

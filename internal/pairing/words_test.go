@@ -102,7 +102,9 @@ func TestRecode(t *testing.T) {
 		sum, radix := ScalarFromInt64(0), ScalarFromInt64(1)
 		for _, d := range recode(k) {
 			require.Less(t, d.index, byte(oddMultiples))
-			require.Contains(t, []uint64{0, ^uint64(0)}, d.negative)
+			require.Contains(t, []byte{0, 0xff}, d.negative)
+			require.Equal(t, d.negative != 0, d.mask() == ^uint64(0))
+			require.Equal(t, d.negative == 0, d.mask() == 0)
 			term := ScalarFromInt64(2*int64(d.index) + 1).Mul(radix)
 			if d.negative != 0 {
 				term = term.Neg()

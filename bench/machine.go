@@ -28,6 +28,7 @@ func machine(ctx context.Context) []measure.Setting {
 		{Key: "goarch", Value: runtime.GOARCH},
 		{Key: "cpu", Value: processor()},
 		{Key: "cores", Value: strconv.Itoa(runtime.NumCPU()) + ", GOMAXPROCS " + strconv.Itoa(runtime.GOMAXPROCS(0))},
+		{Key: "load", Value: load()},
 		{Key: "go", Value: runtime.Version()},
 		{Key: "backend", Value: backend},
 		{Key: "pkg", Value: modulePath + "/bench"},
@@ -72,6 +73,17 @@ func processor() string {
 		}
 	}
 	return unknown
+}
+
+// load is how many programs wanted a core in the last minute before the run: with much more than zero, intervals get wide and absolute times too
+// long.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return unknown
+	}
+	minute, _, _ := strings.Cut(string(text), " ")
+	return minute
 }
 
 // version is the version of a module that this program was built with.

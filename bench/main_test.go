@@ -138,7 +138,7 @@ func TestResultsAreWrittenAndCanBeMadeAgainFromTheRawFile(t *testing.T) {
 	table, err := os.ReadFile(filepath.Join(dir, "table.txt"))
 	require.NoError(t, err)
 	assert.Equal(t, string(table), stdout.String())
-	for _, key := range []string{"date", "commit", "goos", "goarch", "cpu", "cores", "go", "backend"} {
+	for _, key := range []string{"date", "commit", "goos", "goarch", "cpu", "cores", "load", "go", "backend"} {
 		assert.Regexp(t, `(?m)^`+key+`: \S`, string(table))
 	}
 	assert.Contains(t, string(table), "\na note: with a colon\n")

@@ -104,7 +104,7 @@ func (a *Authority) WithVocabulary(vocabulary *Vocabulary) (*Authority, error) {
 		vocabulary = new(Vocabulary)
 	}
 	p := a.in().params
-	if err := p.vocabulary.extends(vocabulary); err != nil {
+	if err := vocabulary.extends(p.vocabulary); err != nil {
 		return nil, fmt.Errorf("abe: %w", err)
 	}
 	return authorityOf(newParams(version2, p.suite, vocabulary, p.public), a.in().master), nil

@@ -18,6 +18,8 @@ const (
 	labelWrap        = "w"           // K, record id
 	labelAssociated  = "a"           // associated data
 	labelCommit      = "c"           // payload key, digest of the associated data
+	labelLabel       = "l"           // atom: its label under TKN20
+	labelMaster      = "t"           // public and secret key of a TKN20 authority
 )
 
 const labelPrefix = "veilchart/abe/v1/"

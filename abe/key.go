@@ -112,16 +112,37 @@ func NewKey(secret []byte) (*Key, error) {
 	}
 	parts := &keyParts{version: raw.version, params: params, items: items, window: raw.window}
 	atoms := keyAtoms(items, raw.covers())
-	s := decodeFABEOKey(d, params.public.(*fabeoPublic), atoms, raw.components())
+	if pub, ok := params.public.(*fabeoPublic); ok {
+		s := decodeFABEOKey(d, pub, atoms, raw.components())
+		if d.Err() == nil && !s.consistent() {
+			d.Failf("the components of the key do not belong together: get the key from a copy or issued again")
+		}
+		parts.secret = s
+	} else {
+		parts.secret = decodeTKN20Key(d, atoms, raw.rest)
+	}
 	if d.Err() != nil {
 		return nil, d.Err()
 	}
-	if !s.consistent() {
-		d.Failf("the components of the key do not belong together: get the key from a copy or issued again")
-		return nil, d.Err()
-	}
-	parts.secret = s
 	return keyOf(parts), nil
+}
+
+// Check says whether the components of the key belong together and to its params, by pairings:
+// e(sk2,g2) = Y e(H_b,sk3), and e(sk1[u],g2) = e(H(u),sk3) for every component. NewKey has done it; it is for keys that were just made by others or put together
+// from partial keys. A key that is not whole passes with probability 2^-128 at most. Compare the fingerprint of its params besides: they came with the key. Keys of
+// TKN20 cannot be checked: ErrUnsupported.
+func (k *Key) Check() error {
+	if err := k.check(); err != nil {
+		return err
+	}
+	s, ok := k.in().secret.(*fabeoKey)
+	if !ok {
+		return unsupported("Check", k.Suite())
+	}
+	if !s.consistent() {
+		return errors.New("abe: the components of the key do not belong together: have it issued again")
+	}
+	return nil
 }
 
 // rawKey is a key taken apart, as slices of its encoding.

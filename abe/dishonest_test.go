@@ -2,6 +2,7 @@ package abe
 
 import (
 	"bytes"
+	"math/big"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,4 +89,57 @@ func TestDishonestSealer(t *testing.T) {
 			require.True(t, same.Equal(d), "%s: the pairings see nothing", name)
 		}
 	}
+}
+
+// A sealer who does not follow the coins is refused, although the pairings give the right d: the check of Fujisaki and Okamoto.
+func TestDishonestEncapsulation(t *testing.T) {
+	l := newBare()
+	pub, k := l.pub(), l.key(flagAtom("a"))
+	f := parsePolicy(t, "a or b").formula()
+	sel, ok := f.satisfy(k.has)
+	require.True(t, ok)
+	pre := []byte("what stands before")
+	sigma := [keySize]byte{1}
+	enc, s1 := pub.encrypt(f, coins{xof(labelCoins, []byte("other coins"), pre)})
+	d := pub.y.Exp(s1).Bytes()
+	mask := derive(labelMask, d[:], pre, enc)
+	var body []byte
+	for i := range sigma {
+		body = append(body, sigma[i]^mask[i])
+	}
+	body = append(body, enc...)
+	got, err := k.decrypt(f, enc, sel)
+	require.NoError(t, err)
+	require.Equal(t, d, got.Bytes(), "the pairings see nothing wrong")
+	_, err = k.decapsulate(pre, body, f, sel)
+	require.ErrorIs(t, err, ErrDecrypt)
+	_, err = k.decapsulate(pre, pub.encapsulateSigma(pre, f, sigma), f, sel)
+	require.NoError(t, err, "with its coins it opens")
+}
+
+// plusOrderThree adds (0, 2) to a compressed point of y^2 = x^3 + 4.
+func plusOrderThree(b []byte) []byte {
+	q, _ := new(big.Int).SetString("1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab", 16)
+	mod := func(n *big.Int) *big.Int { return n.Mod(n, q) }
+	compressed := bytes.Clone(b)
+	big1 := compressed[0]&0x20 != 0
+	compressed[0] &= 0x1f
+	x := new(big.Int).SetBytes(compressed)
+	root := func(x *big.Int) *big.Int {
+		return new(big.Int).ModSqrt(mod(new(big.Int).Add(new(big.Int).Exp(x, big.NewInt(3), q), big.NewInt(4))), q)
+	}
+	isBig := func(y *big.Int) bool { return new(big.Int).Lsh(y, 1).Cmp(q) > 0 }
+	y := root(x)
+	if isBig(y) != big1 {
+		y.Sub(q, y)
+	}
+	slope := mod(new(big.Int).Mul(new(big.Int).Sub(y, big.NewInt(2)), new(big.Int).ModInverse(x, q)))
+	sx := mod(new(big.Int).Sub(new(big.Int).Mul(slope, slope), x)) // x3 = slope^2 - x - 0
+	sy := mod(new(big.Int).Sub(new(big.Int).Mul(slope, new(big.Int).Neg(sx)), big.NewInt(2)))
+	out := sx.FillBytes(make([]byte, len(b)))
+	out[0] |= 0x80
+	if isBig(sy) {
+		out[0] |= 0x20
+	}
+	return out
 }

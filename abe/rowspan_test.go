@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/big"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cloudflare/circl/ecc/bls12381/ff"
@@ -48,10 +50,12 @@ func (s vectorSpace) with(v []ff.Scalar) vectorSpace {
 func (s vectorSpace) hasSecret() bool { return slices.Contains(s.last, 0) }
 
 // denseRows are the rows of the share matrix of p, of width cols plus extra zeros.
-func denseRows(p *Policy, extra int) [][]ff.Scalar {
+func denseRows(p *Policy, extra int) [][]ff.Scalar { return denseFormula(p.formula(), extra) }
+
+func denseFormula(f *formula, extra int) [][]ff.Scalar {
 	var dense [][]ff.Scalar
-	for _, r := range p.formula().rows() {
-		v := make([]ff.Scalar, p.formula().cols()+extra)
+	for _, r := range f.rows() {
+		v := make([]ff.Scalar, f.cols()+extra)
 		for _, t := range r.m {
 			v[t.col].SetBytes(t.coeff.be[:])
 		}
@@ -80,28 +84,163 @@ func reconstructs(dense [][]ff.Scalar, sel []selected) bool {
 // Every tree of and, or and k-of gates with up to 8 distinct leaves, every subset of the leaves: plain evaluation, the
 // row span of what is held, and satisfy agree, and what satisfy chooses is held, reconstructs exactly, and is a smallest
 // satisfying set. Children of a gate are taken in one order only; that the others are as good follows for and and or from the
-// sum, for k of n from the Vandermonde argument at Policy.share, and is sampled in TestRandomTrees.
+// sum, for k of n from the Vandermonde argument at formula.share, and is sampled in TestRandomTrees.
 func TestAllTreesAllSubsets(t *testing.T) {
 	largest, wantTrees, wantStates := 8, 3925, 854_994
 	if testing.Short() {
 		largest, wantTrees, wantStates = 6, 273, 14_546
 	}
 	trees, states := 0, 0
+	var all []*tree
 	for n := 1; n <= largest; n++ {
-		for _, tree := range allTrees(n) {
-			trees++
-			states += 1 << n
-			checkDistinctTree(t, tree, n)
-		}
+		all = append(all, allTrees(n)...)
+		trees += len(allTrees(n))
+		states += len(allTrees(n)) << n
 	}
+	eachOnAllCores(t, len(all), func(t *testing.T, _ *rand.Rand, i int) { checkDistinctTree(t, all[i], all[i].leaves()) })
 	assert.Equal(t, wantTrees, trees)
 	assert.Equal(t, wantStates, states)
 	t.Logf("%d trees up to %d leaves, %d subsets", trees, largest, states)
 }
 
+// Every tree with up to 10 distinct leaves, every subset: plain evaluation against the row span, exact in Z_r. satisfy is asked on both sides
+// of the border, for each smallest set that is granted and each largest one that is denied. docs/spec/abe.md section 11 states
+// the numbers.
+func TestAllTreesToTenLeaves(t *testing.T) {
+	largest, wantTrees, wantStates, wantBorder := 10, 64_207, 56_566_738, 2_160_046
+	if testing.Short() {
+		largest, wantTrees, wantStates, wantBorder = 8, 3925, 854_994, 77_208
+	}
+	var all []*tree
+	for n := 1; n <= largest; n++ {
+		all = append(all, allTrees(n)...)
+	}
+	var states, border atomic.Int64
+	eachOnAllCores(t, len(all), func(t *testing.T, _ *rand.Rand, i int) {
+		n := all[i].leaves()
+		f := all[i].policy(t, distinct(n)).formula()
+		truth := all[i].truthTable(n, 0)
+		span, decided := spanTable(denseFormula(f, 0))
+		require.Equal(t, truth, span, "%v", all[i].text(distinct(n)))
+		require.Equal(t, 1<<n, decided)
+		states.Add(int64(decided))
+		border.Add(int64(checkBorder(t, f, truth)))
+	})
+	assert.Equal(t, wantTrees, len(all))
+	assert.EqualValues(t, wantStates, states.Load())
+	assert.EqualValues(t, wantBorder, border.Load())
+	if !testing.Short() {
+		specSays(t, "10 leaves (64,207 trees, 56,566,738 sets)")
+	}
+	t.Logf("%d trees up to %d leaves, %d subsets, %d of them on the border", len(all), largest, states.Load(), border.Load())
+}
+
+// checkBorder asks satisfy for the smallest sets that are granted, of which it has to use every row, and the largest that are denied.
+func checkBorder(t *testing.T, f *formula, truth []uint64) (sets int) {
+	n := f.leaves()
+	granted := func(set uint) bool { return truth[set>>6]>>(set&63)&1 == 1 }
+	dense := denseFormula(f, 0)
+	index := make(map[atom]int, n)
+	for i, a := range f.atoms {
+		index[a] = i
+	}
+	for set := range uint(1) << n {
+		yes, border := granted(set), true
+		for i := 0; i < n && border; i++ {
+			border = set>>i&1 == 1 != yes || granted(set^1<<i) != yes
+		}
+		if !border {
+			continue
+		}
+		sets++
+		sel, ok := f.satisfy(func(a atom) bool { return set>>index[a]&1 == 1 })
+		if ok != yes || ok && (len(sel) != bits.OnesCount(set) || !reconstructs(dense, sel)) {
+			t.Fatalf("%v with %b: granted %v, selected %v", f.atoms, set, yes, sel)
+		}
+		for _, s := range sel {
+			require.Equal(t, uint(1), set>>s.row&1)
+		}
+	}
+	return sets
+}
+
+// spanner goes through all subsets of some vectors over Z_r and finds those with e_0 in their span. It decides about the last vector first, so that
+// what is decided so far is the range of sets from base. basis is in the echelon form of vectorSpace: basis[c] is the vector whose last
+// entry is c.
+type spanner struct {
+	rows    [][]ff.Scalar
+	basis   [][]ff.Scalar
+	work    [][]ff.Scalar // for the vector that is decided about at this depth
+	holds   []uint64      // one bit for each subset
+	decided int
+}
+
+// spanTable returns one bit for each subset of rows, and how many subsets it has decided about.
+func spanTable(rows [][]ff.Scalar) ([]uint64, int) {
+	n, dim := len(rows), len(rows[0])
+	s := &spanner{rows: rows, basis: make([][]ff.Scalar, dim), work: make([][]ff.Scalar, n), holds: make([]uint64, max(1, 1<<n>>6))}
+	for i := range s.work {
+		s.work[i] = make([]ff.Scalar, dim)
+	}
+	s.decide(n, 0)
+	return s.holds, s.decided
+}
+
+// decide goes through the sets base to base + 2^left - 1: those with the first left vectors in all ways.
+func (s *spanner) decide(left int, base uint) {
+	if s.basis[0] != nil { // a span only grows: it holds e_0 whatever else is added
+		for set := base; set < base+1<<left; set++ {
+			s.holds[set>>6] |= 1 << (set & 63)
+		}
+		s.decided += 1 << left
+		return
+	}
+	if left == 0 {
+		s.decided++
+		return
+	}
+	left--
+	s.decide(left, base)
+	v := s.work[left]
+	copy(v, s.rows[left])
+	c := s.reduce(v)
+	if c >= 0 {
+		s.basis[c] = v
+	}
+	s.decide(left, base|1<<left)
+	if c >= 0 {
+		s.basis[c] = nil
+	}
+}
+
+// reduce subtracts from a multiple of v what lies in the span, and returns the last entry of what is left that is not zero, or -1.
+func (s *spanner) reduce(v []ff.Scalar) int {
+	var u ff.Scalar
+	for c := len(v) - 1; c >= 0; c-- {
+		if v[c].IsZero() == 1 {
+			continue
+		}
+		b := s.basis[c]
+		if b == nil {
+			return c
+		}
+		// v becomes pivot * v - v_c * b, without a division.
+		factor := v[c]
+		for j := range c + 1 {
+			v[j].Mul(&v[j], &b[c])
+			if b[j].IsZero() != 1 {
+				u.Mul(&factor, &b[j])
+				v[j].Sub(&v[j], &u)
+			}
+		}
+	}
+	return -1
+}
+
 func checkDistinctTree(t *testing.T, tree *tree, n int) {
 	pattern := distinct(n)
 	p := tree.policy(t, pattern)
+	truth := tree.truthTable(n, 0)
 	dense := denseRows(p, 0)
 	index := map[atom]int{}
 	for i, r := range p.formula().rows() {
@@ -113,6 +252,7 @@ func checkDistinctTree(t *testing.T, tree *tree, n int) {
 	for set := range uint(1) << n {
 		fewest[set] = 1000
 		holds := tree.holds(pattern, set)
+		require.Equal(t, holds, truth[set>>6]>>(set&63)&1 == 1)
 		if holds {
 			fewest[set] = bits.OnesCount(set)
 		}
@@ -274,6 +414,13 @@ func TestBrokenGatesAreFound(t *testing.T) {
 	assert.True(t, vectorSpace{dim: 2}.with(vector(1, 1)).with(vector(1, 2)).hasSecret())
 	assert.False(t, vectorSpace{dim: 3}.with(vector(1, 1, 1)).with(vector(1, 2, 4)).hasSecret())
 	assert.True(t, vectorSpace{dim: 3}.with(vector(1, 1, 1)).with(vector(1, 2, 4)).with(vector(1, 3, 9)).hasSecret())
+
+	table := func(rows ...[]ff.Scalar) uint64 { span, _ := spanTable(rows); return span[0] }
+	assert.EqualValues(t, 0b1000, table(vector(1, 1), vector(0, 1)), "a and b")
+	assert.EqualValues(t, 0b1010, table(vector(1, 0), vector(0, 1)), "whole secret to a")
+	assert.EqualValues(t, 0b11101000, table(vector(1, 1), vector(1, 2), vector(1, 3)), "2 of 3")
+	assert.EqualValues(t, 0b11100000, table(vector(1, 1), vector(1, 1), vector(1, 3)), "2 of 3 with a point twice")
+	assert.EqualValues(t, 0b11111110, table(vector(1), vector(1), vector(1)), "or")
 }
 
 // groupOrder is written down once more by circl.

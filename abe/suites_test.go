@@ -248,15 +248,14 @@ func TestSuitesWindow(t *testing.T) {
 
 // Past the gate of the window under FABEO: a key whose components for days are given other names, other weights, or taken from another key.
 func TestWindowIsALock(t *testing.T) {
-	s := newSampler(t, 0)
-	a := s.authority
+	a := generate(t)
 	p := parsePolicy(t, "a")
-	ch := s.challenge(t, p)
+	ch := bare{fabeoMasterOf(a)}.challenge(t, p.onDay(testDay))
 	reads, err := a.IssueKey(Window{testDay, testDay}, Attribute{Name: "a"})
 	require.NoError(t, err)
 	sel, ok := ch.f.satisfy(reads.has)
 	require.True(t, ok)
-	got, err := ch.decapsulate(reads, sel)
+	got, err := fabeoOf(reads).decapsulate(ch.pre, ch.body, ch.f, sel)
 	require.NoError(t, err)
 	require.Equal(t, ch.sigma, got, "a window of one day opens that day")
 	for _, w := range []Window{{testDay - 1, testDay - 1}, {testDay + 1, testDay + 1}, {0, testDay - 1}, {testDay + 1, LastDay}} {
@@ -266,18 +265,18 @@ func TestWindowIsALock(t *testing.T) {
 		require.False(t, ok, "%v: the attacker's linear system has no solution", w)
 		day := ch.f.atoms[sel[1].row]
 		for u, sk1 := range fabeoOf(k).sk1 {
-			_, err := ch.decapsulate(relabelled(k, ch.f, sk1), sel)
+			_, err := relabelled(fabeoOf(k), ch.f, sk1).decapsulate(ch.pre, ch.body, ch.f, sel)
 			require.ErrorIs(t, err, ErrDecrypt, "%v: %q for the day", w, u)
 		}
 		// With the day's component of a key that reads it: two keys do not combine.
 		stolen := *fabeoOf(k)
 		stolen.sk1 = map[atom]pairing.G1{sk(p): fabeoOf(k).sk1[sk(p)], day: fabeoOf(reads).sk1[day]}
-		_, err = ch.decapsulate(withSecret(k, &stolen), sel)
+		_, err = stolen.decapsulate(ch.pre, ch.body, ch.f, sel)
 		require.ErrorIs(t, err, ErrDecrypt)
 		// And a key file that claims another window is refused when it is loaded.
 		claims := *k.in()
 		claims.window = Window{testDay, testDay}
-		forged := relabelled(keyOf(&claims), ch.f, fabeoOf(k).sk2)
+		forged := withSecret(keyOf(&claims), relabelled(fabeoOf(k), ch.f, fabeoOf(k).sk2))
 		fabeoOf(forged).atoms = keyAtoms(claims.items, &claims.window)
 		_, err = NewKey(forged.ExposeSecret())
 		require.ErrorContains(t, err, "do not belong together")
@@ -546,7 +545,7 @@ func TestDeclarationsInHeaders(t *testing.T) {
 			require.NoError(t, err)
 			sel, ok := own.satisfy(k.has)
 			require.True(t, ok)
-			_, err = relabelled(k, f, fabeoOf(k).sk2).in().secret.decapsulate(decoded.pre, decoded.body, f, sel)
+			_, err = relabelled(fabeoOf(k), f, fabeoOf(k).sk2).decapsulate(decoded.pre, decoded.body, f, sel)
 			require.ErrorIs(t, err, ErrDecrypt)
 			_, err = k.in().secret.decapsulate(decoded.pre, decoded.body, own, sel)
 			require.ErrorIs(t, err, ErrDecrypt, "the range is in pre, and so in the mask and the coins")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"flag"
 	"math/big"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -156,9 +155,9 @@ func (v vector) pastTheGate(t *testing.T, k *Key, h *header) (attempts []pairing
 		for i, w := range v.Weights {
 			n, ok := new(big.Int).SetString("0"+w, 16)
 			require.True(t, ok)
-			weights[i] = publicScalar(n)
+			weights[i] = newCoefficient(n).scalar()
 		}
-		attempts = append(attempts, withRows(f, weights, k, nothing).evaluate(t, f, h.enc(), fabeoOf(k).sk2, fabeoOf(k).sk3))
+		attempts = append(attempts, combineWeighted(f, decodeAll(t, f, h.enc()), weights, fabeoOf(k)))
 	}
 	if v.Quotient { // a name that hashes to H_b gives the master secret: TestBugSpecialElementAmongAttributes
 		ct1, err := pairing.NewG2(h.enc()[:pairing.G2Size])
@@ -236,20 +235,4 @@ func TestVectors(t *testing.T) {
 	require.Equal(t, outcomes[noMatch], refused[refusedByGate]+refused[refusedByLock])
 	require.Equal(t, 6, refused[refusedByGate])
 	require.Equal(t, 15, refused[refusedByLock])
-}
-
-// tauWeights are the weights with which a key for b opens (a or b) and (a or c) if all rows have the same rho: those of the two rows
-// of a cancel each other.
-func tauWeights(t *testing.T) (weights []string) {
-	p := parsePolicy(t, "(a or b) and (a or c)")
-	rows := slices.Clone(p.formula().rows())
-	for i := range rows {
-		rows[i].rho = 1
-	}
-	b, ok := attack(rand.New(rand.NewPCG(3, 3)), mutant(p.formula(), rows, p.formula().cols(), 1), func(u atom) bool { return u.name() == "b" })
-	require.True(t, ok)
-	for _, w := range b {
-		weights = append(weights, w.Text(16))
-	}
-	return weights
 }

@@ -59,8 +59,10 @@ func (k *fabeoKey) delegate(atoms []atom) *fabeoKey {
 		if out.sk3.IsIdentity() {
 			continue // r + r' = 0, which no key has
 		}
-		for _, u := range atoms {
-			out.sk1[u] = k.sk1[u].Add(k.pub.hashes.point(u).Mul(r)) // sk1'[u] = sk1[u] * H(u)^r'
+		sk1 := make([]pairing.G1, len(atoms))
+		inParallel(allCores(), len(atoms), func(i int) { sk1[i] = k.sk1[atoms[i]].Add(k.pub.hashes.mul(atoms[i], r)) }) // sk1'[u] = sk1[u] * H(u)^r'
+		for i, u := range atoms {
+			out.sk1[u] = sk1[i]
 		}
 		out.sk2 = k.sk2.Add(k.pub.hbTable().Mul(r)) // sk2' = sk2 * H_b^r'
 		return out

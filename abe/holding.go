@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/veilchart/veilchart/internal/pairing"
 	"github.com/veilchart/veilchart/internal/wire"
@@ -147,6 +148,7 @@ func decodeFABEOParams(d *wire.Decoder, encoding []byte) (*Params, *fabeoPublic)
 func (p *fabeoPublic) withY(y pairing.GT) *fabeoPublic {
 	q := *p
 	q.y = y
+	q.yTable = sync.OnceValue(func() *pairing.GTTable { return pairing.NewGTTable(y) })
 	return &q
 }
 

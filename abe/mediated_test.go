@@ -269,8 +269,7 @@ func TestTransformRefusesMalformedHeaders(t *testing.T) {
 		enc := h.body[keySize:]
 		start := len(h.core) - len(enc)
 		rows := pairing.G2Size * (1 + f.tau())
-		honest, err := decodeCiphertext(f, enc)
-		require.NoError(t, err)
+		honest := elements(t, f, enc)
 		for i := range f.leaves() {
 			point := honest.ct3[i].Add(pairing.G1Generator()).Bytes()
 			_, err := transform.Transform(changedAt(sealed, start+rows+i*pairing.G1Size, point[:]...))
@@ -292,13 +291,13 @@ func TestTransformRefusesMalformedHeaders(t *testing.T) {
 	require.NoError(t, err)
 	k, s, P := pairing.RandomScalar(), pairing.RandomScalar(), pairing.HashToG1([]byte("any point"), dstAttribute)
 	c := sealedWith(p, f, k, []pairing.Scalar{k})
-	c.ct2[0] = pairing.G2Generator().Mul(s)
+	c.ct2[1] = pairing.G2Generator().Mul(s)
 	c.ct3[0] = p.hb().Mul(k).Add(p.hashes.point(flagAtom("a")).Mul(s))
 	require.True(t, p.wellFormed(f, c))
 	c.ct3[0] = c.ct3[0].Add(P.Neg())
 	require.False(t, p.wellFormed(f, c))
 	sk := transform.in().sk
-	enc := append(append(g2Bytes(c.ct1), g2Bytes(c.ct2[0])...), g1Bytes(c.ct3[0])...)
+	enc := append(append(g2Bytes(c.ct1), g2Bytes(c.ct2[1])...), g1Bytes(c.ct3[0])...)
 	x, err := sk.decrypt(f, enc, []selected{{0, coefficientOne()}})
 	require.NoError(t, err)
 	leaked := x.Mul(sk.pub.y.Exp(k).Inv())

@@ -28,13 +28,12 @@ func (k *TransformKey) Transform(sealed []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	enc := h.body[keySize:]
-	c, err := decodeCiphertext(f, enc)
-	if err != nil || !p.sk.pub.wellFormed(f, c) {
+	var e fabeoElements
+	if e.decodeAll(f, h.body[keySize:]) != nil || !p.sk.pub.wellFormed(f, &e) {
 		return nil, fmt.Errorf("abe: the header was not made as its policy says: refuse it, and find out where it comes from: %w", ErrDecrypt)
 	}
-	x, err := p.sk.decrypt(f, enc, sel)
-	if err != nil || x.IsIdentity() {
+	x := p.sk.combine(f, &e, sel)
+	if x.IsIdentity() {
 		return nil, ErrDecrypt
 	}
 	encoded := x.Bytes()

@@ -1,6 +1,7 @@
 package abe
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/veilchart/veilchart/internal/pairing"
@@ -11,73 +12,55 @@ import (
 //
 //	e(prod_i ct3[i]^w_i, g2) = e(H_b, ct1) * prod_j e(prod_{rho(i)=j} H(pi(i))^w_i, ct2[j])      for random w with w M = (1, 0, ..., 0)
 
-// ciphertext is the decoded form of ct1, ct2 and ct3. Every point is on the curve, in the subgroup and not the identity.
-type ciphertext struct {
-	ct1 pairing.G2
-	ct2 []pairing.G2 // by j from 0
-	ct3 []pairing.G1
+// decodeAll decodes every element of enc, used or not.
+func (e *fabeoElements) decodeAll(f *formula, enc []byte) error {
+	all := make([]selected, f.leaves())
+	for i := range all {
+		all[i].row = i
+	}
+	return e.decode(f, enc, all, true)
 }
 
-// decodeCiphertext reads all points of enc, used or not, which has encSize(f) bytes.
-func decodeCiphertext(f *formula, enc []byte) (c ciphertext, err error) {
-	if c.ct1, err = pairing.NewG2(enc[:pairing.G2Size]); err != nil {
-		return c, err
-	}
-	enc = enc[pairing.G2Size:]
-	c.ct2, c.ct3 = make([]pairing.G2, f.tau()), make([]pairing.G1, f.leaves())
-	for j := range c.ct2 {
-		if c.ct2[j], err = pairing.NewG2(enc[:pairing.G2Size]); err != nil {
-			return c, err
+// wellFormed says whether e, of which everything was decoded, is an encryption under f, for a wrong one with probability 2^-128 at most. Cost: tau + 2
+// pairings and, for each leaf under an or or a "k of" gate, two multiplications in G1, most of them by 128 bits.
+func (p *fabeoPublic) wellFormed(f *formula, e *fabeoElements) bool {
+	weights, rows, hashes := f.checkWeights(), slices.Clone(e.ct3), p.hashes.all(f.atoms)
+	short := make([]pairing.Weight, len(weights)) // weights below 2^128, for which sums are fast
+	inParallel(allCores(), len(weights), func(i int) {
+		w := weights[i].Bytes()
+		if long := len(w) - len(short[i]); bytes.Equal(w[:long], make([]byte, long)) {
+			copy(short[i][:], w[long:])
+			return
 		}
-		enc = enc[pairing.G2Size:]
-	}
-	for i := range c.ct3 {
-		if c.ct3[i], err = pairing.NewG1(enc[:pairing.G1Size]); err != nil {
-			return c, err
+		rows[i], hashes[i] = rows[i].Mul(weights[i]), hashes[i].Mul(weights[i])
+		short[i] = pairing.Weight{15: 1}
+	})
+	factors := make([]pairing.Pair, 2+f.tau())
+	inParallel(allCores(), 1+f.tau(), func(j int) {
+		if j == 0 {
+			factors[0] = pairing.Pair{P: weightedSum(rows, short, nil), Q: pairing.G2Generator()} // prod_i ct3[i]^w_i
+			return
 		}
-		enc = enc[pairing.G1Size:]
-	}
-	return c, nil
-}
-
-// wellFormed says whether c is an encryption under f, for a wrong one with probability 2^-128 at most. Cost: tau + 2 pairings and, for each
-// leaf under an or or a "k of" gate, two multiplications in G1, most of them by 128 bits.
-func (p *fabeoPublic) wellFormed(f *formula, c ciphertext) bool {
-	var left weightedSum                  // prod_i ct3[i]^w_i
-	right := make([]weightedSum, f.tau()) // by j: prod_{rho(i)=j} H(pi(i))^w_i
-	for i, w := range f.checkWeights() {
-		left.add(c.ct3[i], w)
-		right[f.uses[i]-1].add(p.hashes.point(f.atoms[i]), w)
-	}
-	factors := []pairing.Pair{{P: left.point(), Q: pairing.G2Generator()}, {P: p.hb(), Q: c.ct1, Inverse: true}}
-	for j := range right {
-		factors = append(factors, pairing.Pair{P: right[j].point(), Q: c.ct2[j], Inverse: true})
-	}
+		factors[j] = pairing.Pair{P: weightedSum(hashes, short, func(i int) bool { return f.uses[i] == j }), Q: e.ct2[j], Inverse: true} // prod_{rho(i)=j} H(pi(i))^w_i
+	})
+	factors[1+f.tau()] = pairing.Pair{P: p.hb(), Q: e.ct1, Inverse: true}
 	return pairing.PairProduct(factors...).IsIdentity()
 }
 
-// weightedSum is a sum of points with public weights: those of up to 128 bits together, in variable time.
-type weightedSum struct {
-	plain   []pairing.G1
-	points  []pairing.G1
-	weights []pairing.Weight
-}
-
-func (s *weightedSum) add(point pairing.G1, weight pairing.Scalar) {
-	encoded := weight.Bytes()
-	long, short := encoded[:pairing.ScalarSize-len(pairing.Weight{})], encoded[pairing.ScalarSize-len(pairing.Weight{}):]
-	switch {
-	case weight.Equal(pairing.ScalarFromInt64(1)):
-		s.plain = append(s.plain, point)
-	case !slices.ContainsFunc(long, func(b byte) bool { return b != 0 }):
-		s.points, s.weights = append(s.points, point), append(s.weights, pairing.Weight(short))
-	default:
-		s.plain = append(s.plain, point.Mul(weight))
+// weightedSum is the sum of the points that are asked for, nil for all, with public weights, of which most are 1 under an and.
+func weightedSum(points []pairing.G1, weights []pairing.Weight, want func(int) bool) pairing.G1 {
+	var plain, others []pairing.G1
+	var w []pairing.Weight
+	for i, point := range points {
+		switch {
+		case want != nil && !want(i):
+		case weights[i] == pairing.Weight{15: 1}:
+			plain = append(plain, point)
+		default:
+			others, w = append(others, point), append(w, weights[i])
+		}
 	}
-}
-
-func (s *weightedSum) point() pairing.G1 {
-	return pairing.SumG1(s.plain).Add(pairing.G1LinComb(s.points, s.weights))
+	return pairing.SumG1(plain).Add(pairing.G1LinComb(others, w))
 }
 
 // checkWeights draws w with w M = (1, 0, ..., 0): an affine function of random numbers of 128 bits that reaches every such w if the numbers are

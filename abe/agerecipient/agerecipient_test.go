@@ -68,7 +68,18 @@ func decrypt(file []byte, identities ...age.Identity) (string, error) {
 
 // Files through age itself: who satisfies the policy reads, armored or not, and whoever does not learns why from the public header.
 func TestFiles(t *testing.T) {
-	a, other := generate(t), generate(t)
+	for _, suite := range []abe.Suite{abe.FABEO, abe.TKN20} {
+		t.Run(suite.String(), func(t *testing.T) {
+			a, err := abe.GenerateAuthority(suite, nil)
+			require.NoError(t, err)
+			other, err := abe.GenerateAuthority(suite, nil)
+			require.NoError(t, err)
+			testFiles(t, a, other)
+		})
+	}
+}
+
+func testFiles(t *testing.T, a, other *abe.Authority) {
 	r := recipient(t, a, "role = doctor and (dept = cardiology or on-call)", nil)
 	doctor := identity(t, a, nil, "role = doctor", "on-call")
 	clerk := identity(t, a, nil, "role = clerk", "on-call")

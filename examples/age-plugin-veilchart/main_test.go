@@ -76,7 +76,7 @@ func last(t *testing.T, name string) string {
 
 // Through age's library, which runs the plugin.
 func TestLibrary(t *testing.T) {
-	for _, suite := range []string{"fabeo"} {
+	for _, suite := range []string{"fabeo", "tkn20"} {
 		t.Run(suite, func(t *testing.T) { testLibrary(t, hospital(t, suite)) })
 	}
 }

@@ -63,9 +63,9 @@ func encapsulateEach(p public, pres [][]byte, f *formula) (bodies [][]byte, sigm
 }
 
 const (
-	batchTableAfter = 32  // uses of an atom in a batch that pay for a table
-	batchTables     = 256 // of about 100 KiB each
-	batchProducts   = 512 // made together: more gain little
+	batchTableAfter = 32   // uses of an atom in a batch that pay for a table
+	batchTables     = 256  // of about 100 KiB each
+	batchProducts   = 1024 // made together: more gain little
 )
 
 // encapsulateEach makes encapsulations that share tables for the atoms of f and the inversions of their additions, and no secrets.

@@ -10,8 +10,9 @@ import (
 // Sizes of the caches of one Params. A table has about 100 KiB.
 const (
 	cachedPoints = 1024
-	cachedTables = 64
-	tableAfter   = 16 // uses of an atom after which a table is made: by then about as much was spent without one
+	cachedTables = 128
+	tableAfter   = 16                // uses of an atom after which a table is made: by then about as much was spent without one
+	tableIdle    = 16 * cachedTables // uses of any atoms after which a table that was not used gives way
 )
 
 // hashCache keeps H(u) for the atoms used last, and fixed-base tables for the busy ones. What it does depends on
@@ -19,7 +20,13 @@ const (
 type hashCache struct {
 	mu     sync.Mutex
 	points lru[*cachedPoint]
-	tables lru[*pairing.G1Table]
+	tables lru[*cachedTable]
+	clock  int // uses of all atoms
+}
+
+type cachedTable struct {
+	*pairing.G1Table
+	used int // clock of the last use
 }
 
 type cachedPoint struct {
@@ -28,7 +35,7 @@ type cachedPoint struct {
 }
 
 func newHashCache() *hashCache {
-	return &hashCache{points: lru[*cachedPoint]{max: cachedPoints}, tables: lru[*pairing.G1Table]{max: cachedTables}}
+	return &hashCache{points: lru[*cachedPoint]{max: cachedPoints}, tables: lru[*cachedTable]{max: cachedTables}}
 }
 
 // point returns H(u).
@@ -67,38 +74,49 @@ func (c *hashCache) all(atoms []atom) []pairing.G1 {
 func (c *hashCache) mul(u atom, k pairing.Scalar) pairing.G1 {
 	h := c.point(u)
 	c.mu.Lock()
+	c.clock++
 	table, ok := c.tables.get(u)
 	build := false
-	if e, known := c.points.get(u); !ok && known {
-		e.uses++
-		build = e.uses == tableAfter
-		if e.uses > 2*tableAfter { // it had a table and lost it to others
+	if ok {
+		table.used = c.clock
+	} else if e, known := c.points.get(u); known {
+		if e.uses++; e.uses >= tableAfter {
 			e.uses = 0
+			build = c.room()
 		}
 	}
 	c.mu.Unlock()
-	if build {
-		table = c.table(u)
-	}
-	if table != nil {
+	switch {
+	case ok:
 		return table.Mul(k)
+	case build:
+		return c.table(u).Mul(k)
 	}
 	return h.Mul(k)
 }
 
-// table returns the table for H(u), a new one if there is none, and keeps it.
+// room says whether a table may be added. Where more atoms are busy than tables fit, the first ones keep theirs: tables that push each other out
+// would cost more than they save. The lock is held.
+func (c *hashCache) room() bool {
+	oldest, ok := c.tables.oldest()
+	return !ok || len(c.tables.entries) < c.tables.max || c.clock-oldest.used > tableIdle
+}
+
+// table returns the table for H(u), a new one if there is none, and keeps it if there is room.
 func (c *hashCache) table(u atom) *pairing.G1Table {
 	c.mu.Lock()
 	table, ok := c.tables.get(u)
 	c.mu.Unlock()
 	if ok {
-		return table
+		return table.G1Table
 	}
-	table = pairing.NewG1Table(c.point(u))
+	made := pairing.NewG1Table(c.point(u))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.tables.put(u, table)
-	return table
+	if c.room() {
+		c.tables.put(u, &cachedTable{made, c.clock})
+	}
+	return made
 }
 
 // lru keeps the max entries that were asked for last. The zero value with a max is empty. Not safe for concurrent use.
@@ -120,6 +138,13 @@ func (l *lru[V]) get(u atom) (v V, ok bool) {
 	}
 	l.order.MoveToFront(e)
 	return e.Value.(lruEntry[V]).value, true
+}
+
+func (l *lru[V]) oldest() (v V, ok bool) {
+	if last := l.order.Back(); last != nil {
+		return last.Value.(lruEntry[V]).value, true
+	}
+	return v, false
 }
 
 func (l *lru[V]) put(u atom, v V) {

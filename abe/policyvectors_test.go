@@ -79,6 +79,79 @@ func TestPolicyVectors(t *testing.T) {
 	assert.Equal(t, map[string]int{"accept": 16, "refuse": 60, "reserved": 12}, outcomes, "files are added, never removed")
 }
 
+// policyVector2 is one file testdata/vectors/v1/policy2-*.json, for version 2 of the language. They were computed by another program, which does not parse
+// but knows each policy as a tree, from docs/spec/policy.md.
+type policyVector2 struct {
+	Outcome      string // accept; refuse, by the parser; meaningless, under the vocabulary
+	TextHex      string `json:"text_hex"`
+	Vocabulary   string
+	Canonical    string
+	Declarations string
+	Cols         int
+	Tau          int
+	Rows         []struct {
+		Atom    string // hexadecimal
+		Rho     int
+		Entries [][2]any // column, hexadecimal element of Z_r
+	}
+	Offset int
+	Why    string
+}
+
+func TestPolicyVectors2(t *testing.T) {
+	files, err := filepath.Glob("testdata/vectors/v1/policy2-*.json")
+	require.NoError(t, err)
+	outcomes := map[string]int{}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var v policyVector2
+			require.NoError(t, json.Unmarshal(data, &v))
+			text, err := hex.DecodeString(v.TextHex)
+			require.NoError(t, err)
+			outcomes[v.Outcome]++
+			p, err := ParsePolicy(string(text))
+			if v.Outcome == "refuse" {
+				var e *SyntaxError
+				require.ErrorAs(t, err, &e, "read as %v, but: %s", p, v.Why)
+				assert.Equal(t, v.Offset, e.Offset, "%v", err)
+				return
+			}
+			require.NoError(t, err)
+			declared := vocabulary(t, v.Vocabulary)
+			f, err := p.expand(declared)
+			if v.Outcome == "meaningless" {
+				require.Error(t, err, v.Why)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, "accept", v.Outcome)
+			assert.Equal(t, v.Canonical, p.String())
+			assert.Equal(t, v.Declarations, p.declarations(declared).String())
+			part, err := decodeDeclarations(p, v.Declarations)
+			require.NoError(t, err)
+			again, err := p.expand(part)
+			require.NoError(t, err)
+			assert.Equal(t, f.rows(), again.rows())
+			assert.Equal(t, v.Cols, f.cols())
+			assert.Equal(t, v.Tau, f.tau())
+			require.Len(t, f.rows(), len(v.Rows))
+			for i, r := range f.rows() {
+				want := v.Rows[i]
+				assert.Equal(t, want.Atom, hex.EncodeToString([]byte(r.atom)))
+				assert.Equal(t, want.Rho, r.rho)
+				require.Len(t, r.m, len(want.Entries))
+				for j, m := range r.m {
+					assert.Equal(t, fmt.Sprint(want.Entries[j][0]), fmt.Sprint(m.col))
+					assert.Equal(t, want.Entries[j][1], new(big.Int).SetBytes(m.coeff.be[:]).Text(16))
+				}
+			}
+		})
+	}
+	assert.Equal(t, map[string]int{"accept": 28, "refuse": 42, "meaningless": 28}, outcomes, "files are added, never removed")
+}
+
 // The specification states the hidden characters and what the tests go through; both are read from it.
 func TestPolicySpecification(t *testing.T) {
 	data, err := os.ReadFile("../docs/spec/policy.md")
@@ -105,8 +178,9 @@ func TestPolicySpecification(t *testing.T) {
 	assert.Contains(t, spec, "| 3,026 | 25,690 |", "TestAllTreesAllReusePatterns")
 	assert.Contains(t, spec, "| 100 | 400 |", "TestRandomTrees")
 	assert.Contains(t, spec, fmt.Sprintf("r = 0x%x", groupOrder))
-	for _, limit := range []string{"4,096", "| 32 |", "| 256 |", "| 16 |", "64 / 256"} {
+	for _, limit := range []string{"4,096", "| 32 |", "| 256 |", "| 1,024 |", "| 16 |", "64 / 256", "| 65,536 bytes |", "| 128 / 1,024 |", "91,455"} {
 		assert.Contains(t, spec, limit)
 	}
-	assert.Equal(t, []int{4096, 32, 256, 16, 64, 256}, []int{maxText, maxDepth, maxLeaves, maxUses, maxName, maxValue})
+	assert.Equal(t, []int{4096, 32, 256, 1024, 16, 64, 256, 65536, 128, 1024, 1024},
+		[]int{maxText, maxDepth, maxLeaves, maxExpanded, maxUses, maxName, maxValue, maxVocabulary, maxNames, maxValues, maxItems})
 }

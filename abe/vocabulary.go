@@ -402,7 +402,7 @@ func (v *Vocabulary) items(attributes []Attribute) ([]atom, error) {
 }
 
 // extends says why v may not follow old, in an authority that has issued keys and whose params have sealed objects: what was issued and
-// sealed before must not come to mean something else. Names and values may be added, with one exception. docs/spec/policy.md section 9.
+// sealed before must not come to mean something else. Names and values may be added, with one exception. docs/spec/policy.md section 10.
 func (v *Vocabulary) extends(old *Vocabulary) error {
 	if old != nil {
 		for i := range old.declarations {

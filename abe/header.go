@@ -187,15 +187,6 @@ func (h *header) decodePolicy(d *wire.Decoder, text, declarations string) bool {
 	return true
 }
 
-// formula is what the body is for.
-func (h *header) formula() (*formula, error) {
-	f, err := h.Policy.expand(h.Vocabulary)
-	if err != nil {
-		return nil, err
-	}
-	return h.withDay(f), nil
-}
-
 // withDay adds the day to the formula of the policy.
 func (h *header) withDay(f *formula) *formula {
 	if h.Version == version1 {

@@ -289,8 +289,11 @@ func (k *Key) choose(h *header) (*formula, []selected, error) {
 	return f, sel, nil
 }
 
-// finish returns the payload key for sigma.
+// finish returns the payload key for sigma. A reader who requires ML-KEM is refused here too: nothing in the mathematics would do it.
 func (h *header) finish(sigma [keySize]byte, o opening) (payloadKey [keySize]byte, err error) {
+	if o.suits(h) != nil {
+		return payloadKey, ErrDecrypt
+	}
 	var shared []byte
 	if h.Hybrid {
 		if shared, err = o.hybrid.Decapsulate(h.hybrid); err != nil {

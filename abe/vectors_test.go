@@ -2,6 +2,7 @@ package abe
 
 import (
 	"bytes"
+	"crypto/mlkem"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -18,11 +19,10 @@ import (
 	"github.com/veilchart/veilchart/internal/pairing"
 )
 
-// What was ever sealed stays readable, and what was refused stays refused: the files in testdata/vectors/v1 are never changed,
-// only added to. The files policy* belong to other tests. -write-vectors makes those that are missing.
+// What was ever sealed stays readable, and what was refused stays refused: the files in testdata/vectors are never changed,
+// only added to. v1 has objects, keys, params and authorities of version 1, v2 of version 2. The files policy* and attack-* belong to other
+// tests. -write-vectors makes those of version 2 that are missing.
 var writeVectors = flag.Bool("write-vectors", false, "write the vector files that do not exist")
-
-const vectorFiles = 46
 
 // Outcomes of opening a vector.
 const (
@@ -53,7 +53,9 @@ type vector struct {
 	Associated string   `json:",omitempty"`
 	Companion  string   `json:",omitempty"`
 	Plaintext  string   `json:",omitempty"`
+	HybridKey  string   `json:",omitempty"` // open: the seed of an ML-KEM-768 key, 64 bytes
 	Policy     string   `json:",omitempty"` // encapsulate, and open on success: what Inspect says
+	Day        string   `json:",omitempty"` // the same, version 2
 	Sigma      string   `json:",omitempty"` // encapsulate
 	Core       string   `json:",omitempty"` // encapsulate
 	SharedKey  string   `json:",omitempty"` // encapsulate: K
@@ -92,7 +94,18 @@ func (v vector) check(t *testing.T) {
 		if v.Companion != "" {
 			companion = bin(v.Companion)
 		}
-		core, K := encapsulate1(params, parsePolicy(t, v.Policy), companion, [keySize]byte(bin(v.Sigma)))
+		sigma := [keySize]byte(bin(v.Sigma))
+		var core []byte
+		var K [keySize]byte
+		if v.Day == "" {
+			core, K = encapsulate1(params, parsePolicy(t, v.Policy), companion, sigma)
+		} else {
+			var day Day
+			require.NoError(t, day.UnmarshalText([]byte(v.Day)))
+			s, err := params.sealer(parsePolicy(t, v.Policy), &Options{Day: day, Companion: companion})
+			require.NoError(t, err)
+			core, K = s.encapsulateSigma(sigma)
+		}
 		require.Equal(t, v.Core, hex.EncodeToString(core))
 		require.Equal(t, v.SharedKey, hex.EncodeToString(K[:]))
 	case "open":
@@ -111,6 +124,10 @@ func (v vector) checkOpen(t *testing.T, bin func(string) []byte) {
 	if v.Companion != "" {
 		opts.Companion = bin(v.Companion)
 	}
+	if v.HybridKey != "" {
+		opts.HybridKey, err = mlkem.NewDecapsulationKey768(bin(v.HybridKey))
+		require.NoError(t, err)
+	}
 	sealed := bin(v.Sealed)
 	got, err := k.Open(sealed, opts)
 	if err != nil && errors.Is(err, ErrFormat) {
@@ -123,12 +140,15 @@ func (v vector) checkOpen(t *testing.T, bin func(string) []byte) {
 		h, err := Inspect(sealed)
 		require.NoError(t, err)
 		require.Equal(t, v.Policy, h.Policy.String())
+		if h.Version == version2 {
+			require.Equal(t, v.Day, h.Day.String())
+		}
 		return
 	}
 	require.ErrorIs(t, err, ErrDecrypt)
 	h, err := decodeHeader(sealed)
 	require.NoError(t, err)
-	_, headerErr := k.openHeader(h, opening{associated: opts.AssociatedData, companion: opts.Companion})
+	_, headerErr := k.openHeader(h, opening{associated: opts.AssociatedData, companion: opts.Companion, hybrid: opts.HybridKey})
 	if headerErr == nil {
 		require.Equal(t, payloadFailure, v.Outcome)
 		return
@@ -148,7 +168,8 @@ func (v vector) checkOpen(t *testing.T, bin func(string) []byte) {
 
 // pastTheGate computes what an attacker takes for d, by the pairings.
 func (v vector) pastTheGate(t *testing.T, k *Key, h *header) (attempts []pairing.GT) {
-	f := h.withDay(h.Policy.formula())
+	f, err := h.formula()
+	require.NoError(t, err)
 	if len(v.Weights) > 0 {
 		require.Len(t, v.Weights, f.leaves())
 		weights := make([]pairing.Scalar, len(v.Weights))
@@ -169,12 +190,23 @@ func (v vector) pastTheGate(t *testing.T, k *Key, h *header) (attempts []pairing
 	return attempts
 }
 
-// opensWith is everything that follows the pairings.
+// opensWith is everything that follows the pairings, without the gate.
 func opensWith(k *Key, h *header, opts *Options, d pairing.GT) bool {
-	sigma, err := fabeoPublicOf(k.Params()).recover(h.pre, h.body, h.withDay(h.Policy.formula()), d)
-	if err == nil {
-		_, err = h.finish(sigma, opening{associated: opts.AssociatedData, companion: opts.Companion})
+	f, err := h.formula()
+	if err != nil {
+		return false
 	}
+	sigma, err := fabeoPublicOf(k.Params()).recover(h.pre, h.body, f, d)
+	if err != nil {
+		return false
+	}
+	var shared []byte
+	if h.Hybrid && opts.HybridKey != nil {
+		if shared, err = opts.HybridKey.Decapsulate(h.hybrid); err != nil {
+			return false
+		}
+	}
+	_, err = unwrap(h, sharedKey(sigma, shared, opts.Companion, h.core), opts.AssociatedData)
 	return err == nil
 }
 
@@ -211,11 +243,22 @@ func TestPastTheGateIsNotBlind(t *testing.T) {
 }
 
 func TestVectors(t *testing.T) {
-	dir := filepath.Join("testdata", "vectors", "v1")
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if *writeVectors {
+		writeMissing(t, filepath.Join("testdata", "vectors", "v2"))
+	}
+	checkVectors(t, "v1", 46, 6, 15)
+	checkVectors(t, "v2", vectors2, vectors2Gate, vectors2Lock)
+}
+
+// checkVectors checks the files of one version: how many there must be, and how many of them the gate and the lock refuse.
+func checkVectors(t *testing.T, version string, count, gate, lock int) {
+	files, err := filepath.Glob(filepath.Join("testdata", "vectors", version, "*.json"))
 	require.NoError(t, err)
-	files = slices.DeleteFunc(files, func(file string) bool { return strings.HasPrefix(filepath.Base(file), "policy") })
-	require.Equal(t, vectorFiles, len(files))
+	files = slices.DeleteFunc(files, func(file string) bool {
+		name := filepath.Base(file)
+		return strings.HasPrefix(name, "policy") || strings.HasPrefix(name, "attack-")
+	})
+	require.Len(t, files, count)
 	outcomes, refused := map[string]int{}, map[string]int{}
 	for _, file := range files {
 		b, err := os.ReadFile(file)
@@ -226,13 +269,13 @@ func TestVectors(t *testing.T) {
 		require.NoError(t, d.Decode(&v), file)
 		outcomes[v.Outcome]++
 		refused[v.Refused]++
-		t.Run(filepath.Base(file), v.check)
+		t.Run(version+"/"+filepath.Base(file), v.check)
 	}
-	require.Greater(t, vectorFiles-outcomes[success], outcomes[success], "more failing than passing ones")
+	require.Greater(t, count-outcomes[success], outcomes[success], "more failing than passing ones")
 	for _, o := range []string{success, noMatch, formatFailure, payloadFailure} {
 		require.Positive(t, outcomes[o], o)
 	}
 	require.Equal(t, outcomes[noMatch], refused[refusedByGate]+refused[refusedByLock])
-	require.Equal(t, 6, refused[refusedByGate])
-	require.Equal(t, 15, refused[refusedByLock])
+	require.Equal(t, gate, refused[refusedByGate])
+	require.Equal(t, lock, refused[refusedByLock])
 }

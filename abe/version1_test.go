@@ -38,6 +38,15 @@ func encodeCore(h *header) []byte {
 	return b
 }
 
+// formula is what the body of h is for.
+func (h *header) formula() (*formula, error) {
+	f, err := h.Policy.expand(h.Vocabulary)
+	if err != nil {
+		return nil, err
+	}
+	return h.withDay(f), nil
+}
+
 // encapsulate1 is the encapsulation of version 1.
 func encapsulate1(p *Params, policy *Policy, companion []byte, sigma [keySize]byte) (core []byte, K [keySize]byte) {
 	f := policy.formula()

@@ -33,8 +33,8 @@ func fixedSecrets(t testing.TB) *fixed {
 	z := tape.scalar()
 	share := &fabeoMaster{alpha: m.alpha.Mul(z.Inv()), pub: m.pub.withY(m.pub.y.Exp(z.Inv()))}
 	id := mediatedID(params, h, share.pub.y)
-	transform, mediated := &transformParts{params, h, id, share.keyGenWith(h.atoms(), tape.scalar())}, &mediatedParts{params, h, id, z}
-	x.transform, x.mediated = &TransformKey{hidden: &transform}, &MediatedKey{hidden: &mediated}
+	transform := &transformParts{params, h, id, share.keyGenWith(h.atoms(), tape.scalar())}
+	x.transform, x.mediated = &TransformKey{hidden: &transform}, newMediatedKey(params, h, id, z)
 	x.sealed, err = params.Seal(fabeoPolicy(t, "a and (b or role = doctor)"), []byte("x"), &Options{Day: 20100})
 	require.NoError(t, err)
 

@@ -47,8 +47,17 @@ type MediatedKey struct {
 type mediatedParts struct {
 	params *Params
 	holding
-	id [32]byte
-	z  pairing.Scalar
+	id   [32]byte
+	z    pairing.Scalar
+	held map[atom]bool // the atoms of the holding
+}
+
+func newMediatedKey(params *Params, h holding, id [32]byte, z pairing.Scalar) *MediatedKey {
+	parts := &mediatedParts{params, h, id, z, map[atom]bool{}}
+	for _, u := range h.atoms() {
+		parts.held[u] = true
+	}
+	return &MediatedKey{hidden: &parts}
 }
 
 // IssueMediated makes a key as IssueKey does and gives it out in two parts: the first for the gateway, the second for the user, who never sees
@@ -82,8 +91,7 @@ func (a *Authority) IssueMediated(window Window, attributes ...Attribute) (*Tran
 	share := &fabeoMaster{alpha: m.alpha.Mul(inverse), pub: m.pub.withY(m.pub.y.Exp(inverse))}
 	id := mediatedID(params, h, share.pub.y)
 	transform := &transformParts{params, h, id, share.keyGen(h.atoms())}
-	mediated := &mediatedParts{params, h, id, z}
-	return &TransformKey{hidden: &transform}, &MediatedKey{hidden: &mediated}, nil
+	return &TransformKey{hidden: &transform}, newMediatedKey(params, h, id, z), nil
 }
 
 // mediatedID names the two parts of one key. It commits to z, and to what the key is for.
@@ -203,8 +211,7 @@ func NewMediatedKey(secret []byte) (*MediatedKey, error) {
 		d.Failf("the parts of the mediated key do not belong together: restore it from a copy, or have both parts issued again")
 		return nil, d.Err()
 	}
-	parts := &mediatedParts{params, h, [32]byte(id), z}
-	return &MediatedKey{hidden: &parts}, nil
+	return newMediatedKey(params, h, [32]byte(id), z), nil
 }
 
 // Open opens a sealed object with what the gateway's Transform made of its header, as Key.Open does with a whole key: the same options, the same
@@ -241,22 +248,19 @@ func (k *MediatedKey) with(transformed []byte) (*Key, error) {
 		return nil, err
 	}
 	p := k.in()
-	s := &mediatedSecret{pub: p.params.public.(*fabeoPublic), atoms: map[atom]bool{}, z: p.z, x: bytes.Clone(x)}
-	for _, u := range p.atoms() {
-		s.atoms[u] = true
-	}
+	s := &mediatedSecret{pub: p.params.public.(*fabeoPublic), held: p.held, z: p.z, x: bytes.Clone(x)}
 	return keyOf(&keyParts{version: version2, params: p.params, window: p.window, items: p.items, secret: s}), nil
 }
 
 // mediatedSecret implements secret, for one header.
 type mediatedSecret struct {
-	pub   *fabeoPublic
-	atoms map[atom]bool
-	z     pairing.Scalar
-	x     []byte // X as the gateway sent it
+	pub  *fabeoPublic
+	held map[atom]bool
+	z    pairing.Scalar
+	x    []byte // X as the gateway sent it
 }
 
-func (s *mediatedSecret) has(u atom) bool { return s.atoms[u] }
+func (s *mediatedSecret) has(u atom) bool { return s.held[u] }
 
 // decapsulate does without the rows: the gateway chose its own. NewGT must see X before z does: with an element of small order in X, whether the object opens
 // would tell z modulo that order.

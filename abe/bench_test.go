@@ -27,6 +27,7 @@ func BenchmarkSeal(b *testing.B) {
 			a, _ := GenerateAuthority(FABEO, nil)
 			policy, _ := wide(b, n)
 			record := make([]byte, 1000)
+			b.ReportAllocs()
 			for b.Loop() {
 				_, err := a.Params().Seal(policy, record, nil)
 				require.NoError(b, err)
@@ -45,6 +46,55 @@ func BenchmarkSealManyOf100(b *testing.B) {
 	for b.Loop() {
 		_, err := a.Params().SealMany(policy, records, nil)
 		require.NoError(b, err)
+	}
+}
+
+// BenchmarkSealEachOf100 makes 100 encapsulations together.
+func BenchmarkSealEachOf100(b *testing.B) {
+	a, _ := GenerateAuthority(FABEO, nil)
+	policy, _ := wide(b, 6)
+	var records []Record
+	for i := range 100 {
+		records = append(records, Record{ID: fmt.Sprint(i), Plaintext: make([]byte, 1000)})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := a.Params().SealEach(policy, records, nil)
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkOpenParts measures what decapsulation is made of: decode first, then combine beside check.
+func BenchmarkOpenParts(b *testing.B) {
+	for _, n := range []int{10, 100} {
+		a, _ := GenerateAuthority(FABEO, nil)
+		policy, attributes := wide(b, n)
+		key, err := a.IssueKey(always, attributes...)
+		require.NoError(b, err)
+		sealed, err := a.Params().Seal(policy, nil, nil)
+		require.NoError(b, err)
+		h, err := decodeHeader(sealed)
+		require.NoError(b, err)
+		f, sel, err := key.admit(h, opening{})
+		require.NoError(b, err)
+		k := key.in().secret.(*fabeoKey)
+		var e fabeoElements
+		require.NoError(b, e.decode(f, h.enc(), sel, true))
+		for _, part := range []struct {
+			name string
+			f    func()
+		}{
+			{"decode", func() { require.NoError(b, new(fabeoElements).decode(f, h.enc(), sel, true)) }},
+			{"combine", func() { k.combine(f, &e, sel) }},
+			{"check", func() { k.pub.checkRows(f, e.ct3) }},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", part.name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					part.f()
+				}
+			})
+		}
 	}
 }
 

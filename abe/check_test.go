@@ -249,6 +249,29 @@ func TestCheckRefusesOtherEncodings(t *testing.T) {
 	}
 }
 
+// Bodies that are shorter or longer than the formula's are refused, whoever let them through.
+func TestDecapsulateRefusesOtherLengths(t *testing.T) {
+	m := newFABEOMaster(pairing.ScalarFromInt64(11))
+	key := m.keyGen([]atom{Attribute{Name: "a"}.atom()})
+	policy, err := ParsePolicy(fourRows)
+	require.NoError(t, err)
+	f := policy.formula()
+	sel, ok := f.satisfy(key.has)
+	require.True(t, ok)
+	body := m.pub.encapsulateSigma(nil, f, [keySize]byte{})
+	for _, n := range []int{0, 1, keySize - 1, keySize, keySize + 1, keySize + pairing.G2Size, len(body) - 1, len(body) + 1, 2 * len(body)} {
+		other := append(slices.Clone(body), body...)[:n]
+		_, err := key.decapsulate(nil, other, f, sel)
+		require.Equal(t, ErrDecrypt, err, n)
+		_, err = m.pub.recover(nil, other, f, m.pub.y)
+		require.Equal(t, ErrDecrypt, err, n)
+		if n >= keySize {
+			_, err = key.decrypt(f, other[keySize:], sel)
+			require.Error(t, err, n)
+		}
+	}
+}
+
 // Who knows the weights passes the equation. So they are drawn for each check, after the rows are fixed.
 func TestCheckStandsOnItsWeights(t *testing.T) {
 	c := newCheat(t, fourRows)

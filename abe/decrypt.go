@@ -14,8 +14,12 @@ type fabeoElements struct {
 	ct3 []pairing.G1 // by row
 }
 
-// decode decodes what sel needs for d, and with everyRow the whole of ct3.
+// decode decodes what sel needs for d, and with everyRow the whole of ct3. enc of another length than f's is refused here and not only by the
+// decoder of headers, which may have had a reason to let it pass.
 func (e *fabeoElements) decode(f *formula, enc []byte, sel []selected, everyRow bool) error {
+	if keySize+len(enc) != fabeoBodySize(f.leaves(), f.tau()) {
+		return ErrDecrypt
+	}
 	rows, tau := f.rows(), f.tau()
 	raw2 := enc[:pairing.G2Size*(1+tau)] // ct1 at 0, then ct2
 	raw3 := enc[len(raw2):]
@@ -81,7 +85,7 @@ func (k *fabeoKey) combine(f *formula, e *fabeoElements, sel []selected) pairing
 // is what the sealer with this sigma would have made: see check.go. The sums of the check need no sigma and are made beside d.
 func (k *fabeoKey) decapsulate(pre, body []byte, f *formula, sel []selected) (sigma [keySize]byte, err error) {
 	var e fabeoElements
-	if err := e.decode(f, body[keySize:], sel, true); err != nil {
+	if len(body) < keySize || e.decode(f, body[keySize:], sel, true) != nil {
 		return sigma, ErrDecrypt
 	}
 	var d pairing.GT
@@ -99,7 +103,7 @@ func (k *fabeoKey) decapsulate(pre, body []byte, f *formula, sel []selected) (si
 // recover returns sigma from d, however d was come by, with the same check.
 func (p *fabeoPublic) recover(pre, body []byte, f *formula, d pairing.GT) (sigma [keySize]byte, err error) {
 	var e fabeoElements
-	if err := e.decode(f, body[keySize:], nil, true); err != nil {
+	if len(body) < keySize || e.decode(f, body[keySize:], nil, true) != nil {
 		return sigma, ErrDecrypt
 	}
 	return p.finish(pre, body, f, d, p.checkRows(f, e.ct3))

@@ -11,7 +11,7 @@ import (
 const maxParams = wire.HeaderSize + 4 + maxVocabulary + 4 + maxTKN20Public
 
 // Params are an authority's public parameters: who has them can seal, under any policy that the vocabulary allows. They are immutable and
-// safe for concurrent use. Keep one and share it: it caches tables (about 1 MiB, up to 10 MiB for busy attributes).
+// safe for concurrent use. Keep one and share it: it caches tables (about 1 MiB, up to 11 MiB, or 16 with the circl back end, when many attributes are busy).
 // Get them from Authority.Params, Key.Params or NewParams: with zero Params sealing is an error, Bytes is empty, Authority and Fingerprint are zero.
 type Params struct {
 	version     uint8

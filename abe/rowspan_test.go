@@ -104,7 +104,7 @@ func TestAllTreesAllSubsets(t *testing.T) {
 }
 
 // Every tree with up to 10 distinct leaves, every subset: plain evaluation against the row span, exact in Z_r. satisfy is asked on both sides
-// of the border, for each smallest set that is granted and each largest one that is denied. docs/spec/abe.md section 11 states
+// of the border, for each smallest set that is granted and each largest one that is denied. docs/spec/abe-soundness.md states
 // the numbers.
 func TestAllTreesToTenLeaves(t *testing.T) {
 	largest, wantTrees, wantStates, wantBorder := 10, 64_207, 56_566_738, 2_160_046

@@ -16,6 +16,13 @@ import (
 // These tests play a sealer who cheats: he knows sigma, the coins and d, changes rows and masks sigma anew, so that the reader gets
 // the right sigma, and ct1 and ct2 are right. Nothing but the check of the rows is left to refuse.
 
+// encrypt is what a reader does who checks exactly: it returns ct1, ct2 and ct3 one after another, and s1, from which the sealer has d.
+func (p *fabeoPublic) encrypt(f *formula, c coins) (enc []byte, s1 pairing.Scalar) {
+	s := c.draw(f)
+	enc, _ = p.encryptSecrets(f, s)
+	return enc, s.shared[0]
+}
+
 // cheat is an encapsulation before it is changed.
 type cheat struct {
 	pub   *fabeoPublic

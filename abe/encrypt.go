@@ -45,13 +45,6 @@ func mask(pre, enc []byte, d pairing.GT, sigma [keySize]byte) (body []byte) {
 	return append(append(make([]byte, 0, keySize+len(enc)), c0[:]...), enc...)
 }
 
-// encrypt returns ct1, ct2 and ct3 one after another, and s1, from which the sealer has d.
-func (p *fabeoPublic) encrypt(f *formula, c coins) (enc []byte, s1 pairing.Scalar) {
-	s := c.draw(f)
-	enc, _ = p.encryptSecrets(f, s)
-	return enc, s.shared[0]
-}
-
 // encryptSecrets returns ct1, ct2 and ct3 one after another, and d.
 func (p *fabeoPublic) encryptSecrets(f *formula, s fabeoSecrets) (enc []byte, d pairing.GT) {
 	rows := f.rows()

@@ -20,14 +20,23 @@ func (p *Policy) expand(v *Vocabulary) (*formula, error) {
 		return nil, err
 	}
 	atoms := make([]atom, 0, leaves)
+	nodes := make([]node, leaves)
+	for i := range nodes {
+		nodes[i].leaf = i
+	}
 	root := p.tree(p.root, false, func(i int) *node {
-		var kids []*node
-		all, _ := p.atoms(v, &p.predicates[i], func(encoding []byte) {
-			kids = append(kids, &node{leaf: len(atoms)})
-			atoms = append(atoms, atom(encoding))
-		})
+		first := len(atoms)
+		all, _ := p.atoms(v, &p.predicates[i], func(encoding []byte) { atoms = append(atoms, atom(encoding)) })
+		n := len(atoms) - first
+		if n == 1 {
+			return &nodes[first]
+		}
+		kids := make([]*node, n)
+		for i := range kids {
+			kids[i] = &nodes[first+i]
+		}
 		if all {
-			return gate(len(kids), kids)
+			return gate(n, kids)
 		}
 		return gate(1, kids)
 	})
@@ -63,28 +72,45 @@ func (p *Policy) countUses(v *Vocabulary, leaves int) (tau int) {
 		byName[i] = int16(i)
 	}
 	slices.SortFunc(byName, func(i, j int16) int { return strings.Compare(p.predicates[i].name, p.predicates[j].name) })
-	numbers := make([]uint64, 0, leaves)
+	numbers := make([]uint64, 0, leaves) // of the atoms of one name that is a number, a date or an enumeration
+	texts := make([]int16, 0, maxLeaves) // of the texts of another: where they are in p.values
+	flags := 0
 	for i, at := range byName {
 		q := &p.predicates[at]
-		d := v.find(q.name)
-		p.literals(d, q, func(l literal) bool {
-			numbers = append(numbers, l.number(p, d))
-			return true
-		})
+		switch d := v.find(q.name); {
+		case q.op == opFlag:
+			flags++
+		case d.is == undeclared || d.is == declaredText:
+			for at := q.from; at < q.to; at++ {
+				texts = append(texts, at)
+			}
+		default:
+			p.literals(d, q, func(l literal) bool {
+				numbers = append(numbers, l.number(d))
+				return true
+			})
+		}
 		if i+1 < len(byName) && p.predicates[byName[i+1]].name == q.name {
 			continue
 		}
 		slices.Sort(numbers)
-		for n := 0; n < len(numbers); {
-			from := n
-			for n < len(numbers) && numbers[n] == numbers[from] {
-				n++
-			}
-			tau = max(tau, n-from)
-		}
-		numbers = numbers[:0]
+		slices.SortFunc(texts, func(a, b int16) int { return strings.Compare(p.values[a], p.values[b]) })
+		tau = max(tau, flags, longestRun(numbers, func(a, b uint64) bool { return a == b }),
+			longestRun(texts, func(a, b int16) bool { return p.values[a] == p.values[b] }))
+		numbers, texts, flags = numbers[:0], texts[:0], 0
 	}
 	return tau
+}
+
+// longestRun returns how many equal neighbours s has at most.
+func longestRun[E any](s []E, equal func(a, b E) bool) (most int) {
+	for from, i := 0, 0; i < len(s); i++ {
+		if !equal(s[from], s[i]) {
+			from = i
+		}
+		most = max(most, i-from+1)
+	}
+	return most
 }
 
 // literal is an atom of one name, not encoded yet.
@@ -105,16 +131,10 @@ func (l literal) append(b []byte, name string, d *declaration) []byte {
 	return appendIntervalAtom(b, l.kind, name, d.lo, d.hi, l.in)
 }
 
-// number tells the literals of one name in p apart.
-func (l literal) number(p *Policy, d *declaration) uint64 {
-	switch l.kind {
-	case atomFlag:
-		return 1 << 32
-	case atomText, atomNot:
-		at, known := slices.BinarySearch(d.values, l.value)
-		if !known { // of a name without an enumeration
-			at = slices.Index(p.values, l.value)
-		}
+// number tells the literals of a number, a date or an enumeration apart.
+func (l literal) number(d *declaration) uint64 {
+	if l.kind == atomText || l.kind == atomNot {
+		at, _ := slices.BinarySearch(d.values, l.value)
 		return uint64(at)<<1 | uint64(l.kind&1)
 	}
 	return 1<<l.in.level | l.in.prefix // as nodes of a tree are numbered from 1; the level is at most 63

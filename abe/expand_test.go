@@ -217,17 +217,15 @@ type wish struct {
 	k    int
 	kids []*wish
 
-	name   string
-	op     string
-	values []string
-	ints   []int // for numbers and dates
+	name string
+	op   string
+	ints []int // for numbers and dates
 }
 
 // random vocabularies: what each name is, and its values. Dates are days after 2024-02-01.
 type domain struct {
-	is     meaning
-	size   int // values 0 to size-1
-	values []string
+	is   meaning
+	size int // values 0 to size-1
 }
 
 func (d domain) literal(x int) string {
@@ -486,5 +484,59 @@ func requireExplained(t require.TestingT, p *Policy, v *Vocabulary, attributes [
 	for i, a := range e.Used {
 		require.Contains(t, key, a)
 		require.False(t, Explain(p, v, slices.Concat(e.Used[:i], e.Used[i+1:])).Granted, "%v: %v without %v", p, e, a)
+	}
+}
+
+// Limits after expansion: on the edge, and one over it.
+func TestExpandLimits(t *testing.T) {
+	values := func(n int) string {
+		var s []string
+		for i := range n {
+			s = append(s, fmt.Sprintf("v%d", i))
+		}
+		return strings.Join(s, ", ")
+	}
+	v := vocabulary(t, "x: one of "+values(1024))
+	leaves, tau, err := policyOf(t, "x != v0 or a").size(v)
+	require.NoError(t, err)
+	assert.Equal(t, []int{1024, 1}, []int{leaves, tau})
+	for _, text := range []string{"x != v0 or a or b", "x != v0 or x != v1", "not (x = v0 and not x = v1) or x != v3"} {
+		_, _, err = policyOf(t, text).size(v)
+		assert.ErrorContains(t, err, "more than 1024 leaves", text)
+		_, err = policyOf(t, text).expand(v)
+		assert.ErrorContains(t, err, "more than 1024 leaves", text)
+	}
+
+	// Sixteen uses of one atom that only the expansion shows, and the seventeenth.
+	v = vocabulary(t, "age: number 0..127\nrole: one of a, b, c\ndept: many of a, b")
+	for _, leaf := range []string{"age >= 64", "not age < 64", "role != a", "dept != a", "not dept in (a, b)", "age in 64..100"} {
+		gates := func(n int) string {
+			var s []string
+			for i := range n {
+				s = append(s, fmt.Sprintf("(%s and f%d)", leaf, i))
+			}
+			return strings.Join(s, " or ")
+		}
+		_, tau, err := policyOf(t, gates(16)).size(v)
+		require.NoError(t, err)
+		assert.Equal(t, 16, tau, leaf)
+		_, _, err = policyOf(t, gates(17)).size(v)
+		assert.ErrorContains(t, err, "17 times", leaf)
+	}
+	// Different leaves that share an interval or a value count together.
+	for policy, want := range map[string]int{
+		"age >= 64 and age in 64..127 and not age < 64": 3, "role = b or role != a or not role in (a, c)": 3, "dept = a or dept != a": 1,
+		"age = 5 or age in (5, 7) or age in 4..5": 2, "role = b and site = b and role and site": 0, "site = b and site = b and site and x = b": 2,
+	} {
+		p := policyOf(t, policy)
+		f, err := p.expand(v)
+		if want == 0 {
+			assert.Error(t, err)
+			continue
+		}
+		require.NoError(t, err)
+		_, tau, err := p.size(v)
+		require.NoError(t, err)
+		assert.Equal(t, []int{want, want}, []int{tau, f.tau()}, policy)
 	}
 }

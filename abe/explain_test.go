@@ -137,3 +137,61 @@ func TestExplainAgrees(t *testing.T) {
 		}
 	})
 }
+
+// Comparisons, negations and enumerations in plain words.
+func TestExplainComparisons(t *testing.T) {
+	v := vocabulary(t, wardVocabulary)
+	for _, c := range []struct {
+		policy string
+		held   []string
+		want   string
+		fewest []string
+	}{
+		{"age >= 18", []string{"age = 12"}, "refused: needs age >= 18; you have age = 12", []string{"age >= 18"}},
+		{"age >= 18", []string{"on-call"}, "refused: needs age >= 18; you have nothing that it asks for", []string{"age >= 18"}},
+		{"age >= 18", []string{"age = 18"}, "granted: age = 18 is enough", nil},
+		{"age >= 18 and age <= 65 and age != 40", []string{"age = 41"}, "granted: age = 41 is enough", nil},
+		{"age >= 18 and age <= 65", []string{"age = 70"}, "refused: needs age <= 65; you have age = 70", []string{"age <= 65"}},
+		{"not age >= 18", []string{"age = 20"}, "refused: needs age < 18; you have age = 20", []string{"age < 18"}},
+		{"not (age < 18 or born > 2000-01-01)", nil, "refused: needs age >= 18 and born <= 2000-01-01; you have nothing that it asks for",
+			[]string{"age >= 18", "born <= 2000-01-01"}},
+		{"not age in 18..65", []string{"age = 20"}, "refused: needs not age in 18..65; you have age = 20", []string{"not age in 18..65"}},
+		{"role != doctor", []string{"role = doctor"}, "refused: needs role != doctor; you have role = doctor", []string{"role != doctor"}},
+		{"role != doctor", []string{"role = nurse"}, "granted: role = nurse is enough", nil},
+		{"not role != doctor", []string{"role = nurse"}, "refused: needs role = doctor; you have role = nurse", []string{"role = doctor"}},
+		{"dept != psychiatry", []string{"dept = psychiatry"}, "refused: needs dept != psychiatry; you have dept = psychiatry", []string{"dept != psychiatry"}},
+		{"dept != psychiatry", []string{"dept = cardiology"}, "granted: dept != psychiatry is enough", nil},
+		{"not dept in (psychiatry, cardiology) and on-call", []string{"on-call"}, "granted: dept != psychiatry, dept != cardiology and on-call are enough", nil},
+		{"role in (doctor, nurse) or project in (x, y)", []string{"project = y"}, "granted: project = y is enough", nil},
+		{"2 of (age >= 18, role = doctor, on-call)", []string{"age = 20"}, "refused: needs one of role = doctor or on-call; you have age = 20", []string{"role = doctor"}},
+		{"role = doctor and not 2 of (on-call = x, a, b)", nil,
+			"refused: not a cannot be asked for: that a key holds no flag cannot be seen in the key; declare a with values, such as a: one of yes, no, and ask for one of them", nil},
+	} {
+		p := policyOf(t, c.policy)
+		var key []Attribute
+		if c.held != nil {
+			items, err := v.items(attributes(t, c.held...))
+			require.NoError(t, err)
+			for _, item := range items {
+				key = append(key, itemAttribute(item))
+			}
+		}
+		e := Explain(p, v, key)
+		if strings.Contains(c.want, "cannot be asked for") {
+			assert.False(t, e.Granted)
+			assert.Contains(t, e.String(), "cannot be asked for")
+			continue
+		}
+		assert.Equal(t, c.want, e.String())
+		assert.Equal(t, strings.HasPrefix(c.want, "granted"), e.Granted)
+		assert.Equal(t, c.fewest, e.Missing, c.policy)
+	}
+	// A key from before a value was known has no word of the authority about it.
+	assert.Equal(t, "refused: needs dept != psychiatry; you have dept = cardiology", Explain(policyOf(t, "dept != psychiatry"), v, attributes(t, "dept = cardiology")).String())
+	// A number that is none, or of another name, or a text, satisfies nothing.
+	for _, a := range []Attribute{{Name: "age", Value: "20"}, {Name: "age", Value: "x20", Kind: Number}, {Name: "age", Value: "1990-01-01", Kind: Date}, {Name: "temp", Value: "20", Kind: Number},
+		{Name: "age", Value: "200", Kind: Number}, {Name: "age", Value: "20", Kind: Not}, {Name: "age", Value: "20", Kind: 9}} {
+		assert.False(t, Explain(policyOf(t, "age >= 18"), v, []Attribute{a}).Granted, "%v", a)
+	}
+	assert.True(t, Explain(policyOf(t, "age >= 18"), v, []Attribute{{Name: "age", Value: "20", Kind: Number}}).Granted)
+}

@@ -280,3 +280,49 @@ func TestWriterBetweenBrokenEnds(t *testing.T) {
 	_, err = w.Write([]byte{1})
 	require.ErrorIs(t, err, errTooLong)
 }
+
+// FuzzPayload gives a payload to Tink and to the three readers here, which must agree with it: the bytes alone, or a payload of three segments cut at
+// some place with the bytes after it.
+func FuzzPayload(f *testing.F) {
+	key := [keySize]byte{1}
+	whole := tinkSeals(f, key, bytes.Repeat([]byte{7}, oneSegment+perSegment+100), nil)
+	small := tinkSeals(f, key, []byte("small"), nil)
+	f.Add(small, -1)
+	f.Add(small[:len(small)-1], -1)
+	f.Add([]byte{}, len(whole))
+	f.Add([]byte{0}, len(whole))
+	f.Add(whole[segmentSize:segmentSize+100], segmentSize)
+	f.Add([]byte("0123456789abcdef"), 2*segmentSize)
+	f.Fuzz(func(t *testing.T, b []byte, at int) {
+		payload := b
+		if at >= 0 {
+			payload = append(bytes.Clone(whole[:min(at, len(whole))]), b...)
+		}
+		want, judgement := tinkOpens(t, key, payload, nil)
+		agrees := func(got []byte, err error) {
+			if judgement != nil {
+				require.ErrorIs(t, err, ErrDecrypt)
+				return
+			}
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(want, got))
+		}
+		agrees(openPayload(payload, key, nil))
+		if len(payload) < payloadHead {
+			require.Error(t, judgement)
+			return
+		}
+		s, err := newSegments(key, payload[:payloadHead], nil)
+		if err != nil {
+			require.Error(t, judgement)
+			return
+		}
+		agrees(io.ReadAll(&decrypter{source: &watched{r: bytes.NewReader(payload[payloadHead:])}, segments: s, buffer: new([segmentSize + 1]byte)}))
+		r, err := newReader(bytes.NewReader(payload), payloadHead, int64(len(payload)), s)
+		if err != nil {
+			agrees(nil, err)
+			return
+		}
+		agrees(io.ReadAll(io.NewSectionReader(r, 0, r.Size())))
+	})
+}

@@ -70,11 +70,16 @@ func (k *Key) OpenReaderAt(src io.ReaderAt, size int64, opts *Options) (*Reader,
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{src: src, segments: s, start: source.n, end: size, count: 1}
-	if body := r.end - r.start; body > oneSegment+tagSize {
+	return newReader(src, source.n, size, s)
+}
+
+// newReader reads the segments from start to end of src, the last one at once.
+func newReader(src io.ReaderAt, start, end int64, s *segments) (*Reader, error) {
+	r := &Reader{src: src, segments: s, start: start, end: end, count: 1}
+	if body := end - start; body > oneSegment+tagSize {
 		r.count += (body - (oneSegment + tagSize) + segmentSize - 1) / segmentSize
 	}
-	r.size = r.end - r.start - r.count*tagSize
+	r.size = end - start - r.count*tagSize
 	if r.count > maxSegments {
 		return nil, ErrDecrypt
 	}

@@ -19,7 +19,8 @@ func TestDelegate(t *testing.T) {
 	require.ElementsMatch(t, named(t, "role = doctor", "dept = oncology"), child.Attributes())
 	require.Equal(t, window, child.Window())
 	require.Equal(t, a.Params().Fingerprint(), child.Params().Fingerprint())
-	loaded, err := NewKey(child.ExposeSecret()) // checks all equations
+	require.NoError(t, child.Check())
+	loaded, err := NewKey(child.ExposeSecret())
 	require.NoError(t, err)
 	grandchild, err := loaded.Delegate(attributes[0])
 	require.NoError(t, err)

@@ -137,8 +137,8 @@ func decodeFABEOParams(d *wire.Decoder, encoding []byte) (*Params, *fabeoPublic)
 		return nil, nil
 	}
 	public, ok := params.public.(*fabeoPublic)
-	if !ok || params.version != version2 {
-		d.Failf("the params are not of suite FABEO and version %d", version2)
+	if !ok {
+		d.Failf("the params are of suite %v, which has no such objects", params.suite)
 		return nil, nil
 	}
 	return params, public

@@ -61,9 +61,6 @@ func (a *Authority) Split(t, n int) (*IssuerSet, []*Issuer, error) {
 	if t < minThreshold || t > n || n > maxIssuers {
 		return nil, nil, fmt.Errorf("abe: %d of %d issuers: give a threshold of at least %d, and at most %d issuers", t, n, minThreshold, maxIssuers)
 	}
-	if params.version == version1 {
-		return nil, nil, errors.New("abe: the authority is of version 1: move it to version 2 with WithVocabulary, then split it")
-	}
 	f := []pairing.Scalar{m.alpha}
 	for len(f) < t {
 		f = append(f, pairing.RandomScalar())

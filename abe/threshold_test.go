@@ -102,6 +102,7 @@ func TestThreshold(t *testing.T) {
 			require.NoError(t, err)
 			require.ElementsMatch(t, named(t, "role = doctor", "on-call"), k.Attributes())
 			require.Equal(t, always, k.Window())
+			require.NoError(t, k.Check())
 			loaded, err := NewKey(k.ExposeSecret())
 			require.NoError(t, err)
 			plaintext, err := loaded.Open(sealed, nil)

@@ -105,26 +105,18 @@ func TestInvalidPointsInHeaders(t *testing.T) {
 	h, err := decodeHeader(sealed)
 	require.NoError(t, err)
 	start := len(h.core) - len(h.enc())
-	identity := func(size int) []byte { b := make([]byte, size); b[0] = 0xc0; return b }
-	orderThree := func(size int) []byte { b := make([]byte, size); b[0] = 0x80; return b } // in G1: the point (0, 2)
-	offCurve := func(size int) []byte { b := bytes.Repeat([]byte{1}, size); b[0] |= 0x80; return b }
-	shifted := func(b []byte) []byte { // by the point of order three; a sum over rows with weights that are multiples of 3 would miss it
-		if len(b) != pairing.G1Size {
-			return orderThree(len(b))
-		}
-		return plusOrderThree(b)
-	}
-	negated := func(b []byte) []byte { b = bytes.Clone(b); b[0] ^= 0x20; return b }
-	uncompressed := func(b []byte) []byte { b = bytes.Clone(b); b[0] &^= 0x80; return b }
 	for name, place := range map[string]struct{ at, size int }{
 		"ct1": {0, pairing.G2Size}, "ct2": {pairing.G2Size, pairing.G2Size},
 		"ct3 used": {2 * pairing.G2Size, pairing.G1Size}, "ct3 not used": {2*pairing.G2Size + pairing.G1Size, pairing.G1Size},
 	} {
 		original := h.enc()[place.at : place.at+place.size]
-		for kind, point := range map[string][]byte{
-			"identity": identity(place.size), "order three": orderThree(place.size), "off the curve": offCurve(place.size),
-			"plus order three": shifted(original), "negated": negated(original), "uncompressed": uncompressed(original),
-		} {
+		points := badPoints(t, place.size, original)
+		points["negated"] = changedAt(original, 0, original[0]^0x20)
+		points["generator"] = generatorOf(place.size)
+		if place.size == pairing.G1Size { // a sum over rows with weights that are multiples of 3 would miss it
+			points["plus order three"] = plusOrderThree(original)
+		}
+		for kind, point := range points {
 			b := bytes.Clone(sealed)
 			copy(b[start+place.at:], point)
 			_, err := k.Open(b, nil)

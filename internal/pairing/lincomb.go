@@ -24,8 +24,8 @@ func RandomWeights(n int) []Weight {
 // Scalar returns w modulo r, which is w.
 func (w Weight) Scalar() Scalar { return reduce(w[:]) }
 
-// G1LinComb returns the sum of weights[i] * points[i], and the identity for none. Variable time in both: never for secrets. The
-// two slices have one length.
+// G1LinComb returns the sum of weights[i] * points[i], and the identity for none. The two slices have one length. Variable time in the weights, which must
+// not be secret. Points may be, such as those of a key: what is done depends on them only where one is the identity or two are equal or opposite.
 func G1LinComb(points []G1, weights []Weight) G1 {
 	if len(points) != len(weights) {
 		panic("pairing: as many weights as points")

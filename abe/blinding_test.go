@@ -125,3 +125,30 @@ func TestBlindingIsRedacted(t *testing.T) {
 	}
 	assert.Equal(t, `{"B":"redacted"}`, string(encoded))
 }
+
+// With real keys and headers: the header holds no name and no value, the right key opens, others do not.
+func TestBlindedObject(t *testing.T) {
+	v := vocabulary(t, wardVocabulary)
+	b := blinding(t, 9)
+	a, err := GenerateAuthority(FABEO, nil)
+	require.NoError(t, err)
+	policy, err := b.Policy(policyOf(t, "role = doctor and age >= 18 and not dept = psychiatry"), v)
+	require.NoError(t, err)
+	sealed, err := a.Params().Seal(policy, []byte("x-ray"), nil)
+	require.NoError(t, err)
+	for _, word := range []string{"doctor", "psychiatry"} { // shorter ones could be there by chance
+		require.NotContains(t, string(sealed), word)
+	}
+	open := func(b *Blinding, held ...string) error {
+		flags, err := b.Attributes(v, attributes(t, held...)...)
+		require.NoError(t, err)
+		key, err := a.IssueKey(Window{0, LastDay}, flags...)
+		require.NoError(t, err)
+		_, err = key.Open(sealed, nil)
+		return err
+	}
+	require.NoError(t, open(b, "role = doctor", "age = 42", "dept = cardiology"))
+	require.ErrorIs(t, open(b, "role = doctor", "age = 42", "dept = cardiology", "dept = psychiatry"), ErrDecrypt)
+	require.ErrorIs(t, open(b, "role = doctor", "age = 17"), ErrDecrypt)
+	require.ErrorIs(t, open(blinding(t, 8), "role = doctor", "age = 42"), ErrDecrypt, "another key")
+}

@@ -13,7 +13,8 @@ import (
 // all cores. The objects have no secret in common: who opens one can open another only because of its policy. opts may be nil; associated data stand in
 // the records. For the records of one patient SealMany is much faster still.
 //
-// Cost: 1.5 to 2 times less than Seal for each record, from some dozens of records on, and about 100 KiB of memory for each leaf of the policy.
+// Cost: from some dozens of records on about a third less work than Seal for each with ten leaves, half with a hundred, and no core waits for another; about
+// 100 KiB of memory for each leaf of the policy.
 func (p *Params) SealEach(policy *Policy, records []Record, opts *Options) ([][]byte, error) {
 	s, err := p.sealer(policy, opts)
 	if err != nil {

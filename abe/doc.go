@@ -14,7 +14,7 @@
 //	authority, err := abe.GenerateAuthority(abe.FABEO, vocabulary)
 //	...
 //	today := abe.DayOf(time.Now())
-//	doctor, err := authority.IssueKey(abe.Window{First: today, Last: today + 365}, abe.Attribute{Name: "role", Value: "doctor"},
+//	doctor, err := authority.IssueKey(abe.Window{First: today, Last: today + 364}, abe.Attribute{Name: "role", Value: "doctor"},
 //		abe.Attribute{Name: "dept", Value: "cardiology"}, abe.Attribute{Name: "age", Value: "42", Kind: abe.Number})
 //	...
 //	policy, err := abe.ParsePolicy(`role = doctor and age >= 18 and not dept = psychiatry`)

@@ -8,7 +8,8 @@ import "errors"
 //	append(header, sealed[size:]...)      with size from Inspect(sealed)
 //
 // and sealed may be cut anywhere after its header: the payload is neither read nor needed, and whether it is whole is not checked. The payload key, the record id and the
-// associated data stay as they are, so to.AssociatedData must be empty. Objects of version 1 get a header of version 2. The sealing day becomes
+// associated data stay as they are, so to.AssociatedData must be empty. An object that needs a companion or an ML-KEM key gets a header that needs one, the
+// same or another: to.Companion and to.HybridTo must be there then. Objects of version 1 get a header of version 2. The sealing day becomes
 // today unless to.Day says otherwise: give the old one (Header.Day) so that the same windows read the object.
 //
 // Rewrap gives access to more readers, or renews a header. It takes access from nobody for certain: the old header opens the payload wherever a copy of it
@@ -34,6 +35,12 @@ func (k *Key) Rewrap(sealed []byte, opts *Options, params *Params, policy *Polic
 	h, err := decodeHeader(sealed)
 	if err != nil {
 		return nil, err
+	}
+	if h.NeedsCompanion && s.companion == nil {
+		return nil, errors.New("abe: the object needs a companion key and its new header would not, so that destroying the companion would erase nothing: give one in the options for sealing; to do without, open and seal")
+	}
+	if h.Hybrid && s.hybrid == nil {
+		return nil, errors.New("abe: the object needs an ML-KEM-768 key and its new header would not: give one in Options.HybridTo for sealing; to do without, open and seal")
 	}
 	payloadKey, err := k.openHeader(h, o)
 	if err != nil {

@@ -62,6 +62,9 @@ func (o *Options) sealing() (s sealing, err error) {
 	if o == nil {
 		o = new(Options)
 	}
+	if o.HybridTo != nil && *o.HybridTo == (mlkem.EncapsulationKey768{}) {
+		return s, errors.New("abe: Options.HybridTo is no key: get one from crypto/mlkem")
+	}
 	if o.HybridKey != nil {
 		return s, errors.New("abe: Options.HybridKey is for opening: seal to its EncapsulationKey in Options.HybridTo")
 	}
@@ -87,6 +90,8 @@ func (o *Options) opening() (s opening, err error) {
 		return s, nil
 	case o.HybridTo != nil:
 		return s, errors.New("abe: Options.HybridTo is for sealing: open with the key that belongs to it in Options.HybridKey")
+	case o.HybridKey != nil && *o.HybridKey == (mlkem.DecapsulationKey768{}):
+		return s, errors.New("abe: Options.HybridKey is no key: get one from crypto/mlkem")
 	case o.Day != 0:
 		return s, errors.New("abe: Options.Day is for sealing: leave it 0 to open, and read Header.Day")
 	}
@@ -271,7 +276,8 @@ func (o opening) suits(h *header) error {
 // choose makes the formula of an object and chooses rows that satisfy it, if it is of the key's authority and the key's attributes and
 // window suffice.
 func (k *Key) choose(h *header) (*formula, []selected, error) {
-	if h.Authority != k.in().params.authority {
+	// The id commits to the suite, but anybody can write both: a body of another suite has another length.
+	if p := k.in().params; h.Authority != p.authority || h.Suite != p.suite {
 		return nil, nil, &DeniedError{Kind: DeniedAuthority}
 	}
 	f, err := h.Policy.expand(h.Vocabulary)

@@ -191,6 +191,46 @@ func TestSuitesSealMany(t *testing.T) {
 	})
 }
 
+// A header may name one authority and the suite of another: anybody can write it. It is refused whatever the length of its body is, and so it is behind
+// the gate.
+func TestSuitesAreNotMixed(t *testing.T) {
+	onBothSuites(t, func(t *testing.T, suite Suite) {
+		a := withTestVocabulary(t, suite)
+		k := holder(t, a, always)
+		sealed, err := a.Params().Seal(parsePolicy(t, "on-call"), []byte("x"), &Options{Day: testDay})
+		require.NoError(t, err)
+		h, err := decodeHeader(sealed)
+		require.NoError(t, err)
+		f, sel, err := k.choose(h)
+		require.NoError(t, err)
+		bodies := [][]byte{h.body, append(bytes.Clone(h.body), make([]byte, 48)...), make([]byte, fabeoBodySize(f.leaves(), f.tau()))}
+		for _, n := range []int{0, 1, 31, 32, 40, 200, len(h.body) - 1} {
+			bodies = append(bodies, h.body[:n])
+		}
+		for _, body := range bodies {
+			mixed := *h
+			mixed.Suite, mixed.body = FABEO+TKN20-suite, body
+			object := append(encodeCore(&mixed), sealed[len(h.core):]...)
+			_, err := k.Open(object, nil)
+			if mixed.Suite == FABEO && len(body) != fabeoBodySize(f.leaves(), f.tau()) {
+				require.ErrorIs(t, err, ErrFormat)
+			} else {
+				denied(t, err, DeniedAuthority)
+			}
+			_, err = k.Rewrap(object, nil, a.Params(), h.Policy, nil)
+			require.Error(t, err)
+			sigma, err := k.in().secret.decapsulate(encodeCore(&mixed)[:len(h.pre)], body, f, sel)
+			if suite == FABEO || !bytes.Equal(body, h.body) { // circl does not see pre: K does
+				require.ErrorIs(t, err, ErrDecrypt, "%d bytes", len(body))
+				continue
+			}
+			mixed.core = encodeCore(&mixed)
+			_, err = mixed.finish(sigma, opening{})
+			require.ErrorIs(t, err, ErrDecrypt)
+		}
+	})
+}
+
 // A key opens what was sealed inside its window, on the days around both ends, and says so if it cannot.
 func TestSuitesWindow(t *testing.T) {
 	onBothSuites(t, func(t *testing.T, suite Suite) {
@@ -405,6 +445,16 @@ func TestSuitesHybrid(t *testing.T) {
 		require.ErrorContains(t, err, "for opening")
 		_, err = k.Open(sealed, to)
 		require.ErrorContains(t, err, "for sealing")
+		_, err = a.Params().Seal(policy, nil, &Options{HybridTo: new(mlkem.EncapsulationKey768)})
+		require.ErrorContains(t, err, "no key")
+		_, err = k.Open(sealed, &Options{HybridKey: new(mlkem.DecapsulationKey768)})
+		require.ErrorContains(t, err, "no key")
+		_, err = k.Rewrap(sealed, read, a.Params(), policy, nil)
+		require.ErrorContains(t, err, "needs an ML-KEM-768 key and its new header would not")
+		header, err := k.Rewrap(sealed, read, a.Params(), policy, &Options{HybridTo: otherPQ.EncapsulationKey()})
+		require.NoError(t, err)
+		_, err = k.Open(append(header, sealed[h.Size:]...), &Options{HybridKey: otherPQ})
+		require.NoError(t, err)
 		_, err = k.Open(sealed, &Options{Day: 5, HybridKey: pq})
 		require.ErrorContains(t, err, "Options.Day")
 
@@ -471,11 +521,13 @@ func TestSuitesRewrap(t *testing.T) {
 			_, err = reader.Open(sealed, opts)
 			require.NoError(t, err, "the old header still opens")
 
-			_, err = nurse.Rewrap(sealed, opts, a.Params(), parsePolicy(t, "role = nurse"), nil)
+			_, err = nurse.Rewrap(sealed, opts, a.Params(), parsePolicy(t, "role = nurse"), to)
 			denied(t, err, DeniedPolicy)
 			_, err = reader.Rewrap(sealed, opts, a.Params(), parsePolicy(t, "role = nurse"), opts)
 			require.ErrorContains(t, err, "associated data")
-			_, err = reader.Rewrap(sealed, &Options{AssociatedData: []byte("wrong"), Companion: companion}, a.Params(), parsePolicy(t, "role = nurse"), nil)
+			_, err = reader.Rewrap(sealed, opts, a.Params(), parsePolicy(t, "role = nurse"), nil)
+			require.ErrorContains(t, err, "needs a companion key and its new header would not")
+			_, err = reader.Rewrap(sealed, &Options{AssociatedData: []byte("wrong"), Companion: companion}, a.Params(), parsePolicy(t, "role = nurse"), to)
 			mathematicsRefuses(t, err)
 			_, err = reader.Rewrap(sealed, opts, nil, parsePolicy(t, "role = nurse"), nil)
 			require.ErrorContains(t, err, "no params")

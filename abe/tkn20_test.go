@@ -203,6 +203,40 @@ func TestTKN20EveryByteMatters(t *testing.T) {
 	changed(params, func(b []byte) error { _, err := NewParams(b); return err })
 }
 
+// The identity is refused in every place of params, keys and ciphertexts, as under FABEO.
+func TestTKN20RefusesTheIdentity(t *testing.T) {
+	a := generateTKN(t)
+	k := issue(t, a, "a")
+	f := parsePolicy(t, "a").onDay(testDay)
+	body, _, err := a.Params().public.encapsulate(nil, f)
+	require.NoError(t, err)
+	tree, err := newTKNTree(f)
+	require.NoError(t, err)
+	refuse := func(l *layout, good []byte) (places int) {
+		require.True(t, l.fits(good))
+		for _, h := range l.holes {
+			for p := h.from; h.point > 0 && p < h.to; p += h.point {
+				b := bytes.Clone(good)
+				clear(b[p : p+h.point])
+				b[p] = 0x40
+				require.False(t, l.fits(b))
+				places++
+			}
+		}
+		return places
+	}
+	require.Equal(t, 8+6, refuse(tknPublicLayout(), a.Params().public.(*tkn20Public).encoding))
+	require.Equal(t, 3+4+4*(5+1)+4, refuse(tknKeyLayout(keyAtoms(k.in().items, &always)), k.in().secret.(*tkn20Key).encoding))
+	require.Equal(t, 4+4+3*(9+1), refuse(tknCiphertextLayout(tree), body))
+	var pub tkn20.PublicKey
+	b := bytes.Clone(a.Params().public.(*tkn20Public).encoding)
+	clear(b[6 : 6+tknG2])
+	b[6] = 0x40
+	require.NoError(t, pub.UnmarshalBinary(b), "circl takes it")
+	_, err = newTKN20Public(b)
+	require.Error(t, err)
+}
+
 // layout.fits compares what is not a hole, whatever the holes are.
 func TestLayoutFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

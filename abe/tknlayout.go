@@ -16,17 +16,24 @@ type layout struct {
 	holes []hole // ascending
 }
 
-type hole struct{ from, to int }
+// hole is a place. If it holds group elements, point is the length of one, otherwise 0.
+type hole struct{ from, to, point int }
 
-// fits says whether b has this layout. What stands in the holes is not looked at.
+// fits says whether b has this layout. Of what stands in the holes it sees that no group element is compressed or the identity: their first
+// three bits are 0. circl looks at the rest.
 func (l *layout) fits(b []byte) bool {
 	if len(b) != len(l.bytes) {
 		return false
 	}
 	at := 0
-	for _, h := range append(l.holes, hole{len(b), len(b)}) {
+	for _, h := range append(l.holes, hole{from: len(b), to: len(b)}) {
 		if !bytes.Equal(b[at:h.from], l.bytes[at:h.from]) {
 			return false
+		}
+		for p := h.from; h.point > 0 && p < h.to; p += h.point {
+			if b[p]&0xe0 != 0 {
+				return false
+			}
 		}
 		at = h.to
 	}
@@ -38,7 +45,7 @@ func (l *layout) uint32(n int)  { l.bytes = binary.LittleEndian.AppendUint32(l.b
 func (l *layout) text(s string) { l.bytes = append(l.bytes, s...) }
 
 func (l *layout) hole(n int) {
-	l.holes = append(l.holes, hole{len(l.bytes), len(l.bytes) + n})
+	l.holes = append(l.holes, hole{from: len(l.bytes), to: len(l.bytes) + n})
 	l.bytes = append(l.bytes, make([]byte, n)...)
 }
 
@@ -48,6 +55,9 @@ func (l *layout) matrix(rows, cols, entry int) {
 	l.uint16(rows)
 	l.uint16(cols)
 	l.hole(rows * cols * entry)
+	if entry == tknG1 || entry == tknG2 {
+		l.holes[len(l.holes)-1].point = entry
+	}
 }
 
 // Sizes of circl's entries: elements are not compressed.
@@ -160,7 +170,7 @@ func tknCiphertextLayout(t *tknTree) *layout {
 	l.uint32(4 + len(head.bytes) + 4 + envelope)
 	l.uint32(len(head.bytes))
 	for _, h := range head.holes {
-		l.holes = append(l.holes, hole{len(l.bytes) + h.from, len(l.bytes) + h.to})
+		l.holes = append(l.holes, hole{len(l.bytes) + h.from, len(l.bytes) + h.to, h.point})
 	}
 	l.bytes = append(l.bytes, head.bytes...)
 	l.uint32(envelope)

@@ -18,8 +18,8 @@ import (
 
 // The files of version 2, with those that the gate and the lock refuse.
 const (
-	vectors2     = 81
-	vectors2Gate = 7
+	vectors2     = 83
+	vectors2Gate = 8
 	vectors2Lock = 12
 )
 
@@ -229,6 +229,8 @@ func (w writer) writeObjects(a, other *Authority) {
 	w.open("day-zero", "no day", formatFailure, "", k, changed(after, at, 0, 0), nil, "")
 	w.open("day-large", "a day after the last", formatFailure, "", k, changed(after, at-1, 1), nil, "")
 	w.open("version-1", "the version is set to 1", formatFailure, "", k, changed(after, 6, 1), nil, "")
+	w.open("suite-2", "the suite is set to 2", noMatch, refusedByGate, k, changed(sealed, 7, 2), opts, "")
+	w.open("suite-3", "an unknown suite", formatFailure, "", k, changed(sealed, 7, 3), opts, "")
 	w.open("not-satisfied", "a key of somebody too young", noMatch, refusedByGate, younger(w.t, a, win), sealed, opts, "")
 	w.open("other-authority", "the same attributes from another authority", noMatch, refusedByGate, holder(w.t, other, win), sealed, opts, "")
 	w.open("companion-missing", "no companion", noMatch, refusedByGate, k, sealed, &Options{AssociatedData: opts.AssociatedData}, "")

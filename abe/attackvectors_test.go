@@ -28,6 +28,7 @@ func TestAttackVectors(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(dir, "attack-*.json"))
 	require.NoError(t, err)
 	require.Equal(t, 43, len(files))
+	specSays(t, "(43 files)")
 	outcomes, refused := map[string]int{}, map[string]int{}
 	for _, file := range files {
 		b, err := os.ReadFile(file)

@@ -439,6 +439,7 @@ func TestMalleability(t *testing.T) {
 	})
 }
 
+// FuzzMalleability tries such programs by coverage. The secrets are new each time: a program that fails does so for what it does, not for the bytes of a key.
 func FuzzMalleability(f *testing.F) {
 	all, _ := everyEncoding(f)
 	for op := range byte(edits) {

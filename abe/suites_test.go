@@ -325,69 +325,6 @@ func TestWindowIsALock(t *testing.T) {
 
 func sk(p *Policy) atom { return p.formula().atoms[0] }
 
-// Version 1: its objects open with satisfying keys of any window, its keys open its objects and no others, and all of it is written back as it was.
-func TestVersion1IsRead(t *testing.T) {
-	a := generate(t)
-	old := seal1(t, a.Params(), "a and b", "old")
-	now, err := a.Params().Seal(parsePolicy(t, "a and b"), []byte("new"), nil)
-	require.NoError(t, err)
-	k1, err := NewKey(key1(issue(t, a, "a", "b")).ExposeSecret())
-	require.NoError(t, err)
-	require.Equal(t, Window{}, k1.Window())
-	require.Equal(t, flags("a", "b"), k1.Attributes())
-	past, err := a.IssueKey(Window{0, 1}, flags("a", "b")...)
-	require.NoError(t, err)
-	for name, k := range map[string]*Key{"a key of version 1": k1, "a key of today": issue(t, a, "a", "b"), "a key that ended": past} {
-		got, err := k.Open(old, nil)
-		require.NoError(t, err, name)
-		require.Equal(t, "old", string(got), name)
-	}
-	_, err = k1.Open(now, nil)
-	d := denied(t, err, DeniedWindow)
-	require.Equal(t, Window{}, d.Window)
-	require.ErrorContains(t, err, "ask for a new key")
-	_, err = past.Open(now, nil)
-	denied(t, err, DeniedWindow)
-	_, err = issue(t, a, "a").Open(old, nil)
-	denied(t, err, DeniedPolicy)
-	h, err := Inspect(old)
-	require.NoError(t, err)
-	require.Equal(t, []any{uint8(1), Day(0), a.Params().Authority(), ""}, []any{h.Version, h.Day, h.Authority, h.Vocabulary.String()})
-
-	// An old object whose version is set to 2, or a new one set to 1, does not open.
-	for _, object := range [][]byte{old, now} {
-		b := bytes.Clone(object)
-		b[6] ^= 3
-		_, err := issue(t, a, "a", "b").Open(b, nil)
-		require.Error(t, err)
-	}
-	// Params and authority of version 1: the same authority, and what they make is of version 2.
-	params, err := NewParams(newParams(version1, FABEO, new(Vocabulary), a.Params().public).Bytes())
-	require.NoError(t, err)
-	require.Equal(t, params.Authority(), params.Fingerprint())
-	require.Equal(t, a.Params().Authority(), params.Authority())
-	require.NotEqual(t, a.Params().Fingerprint(), params.Fingerprint())
-	sealed, err := params.Seal(parsePolicy(t, "a"), nil, nil)
-	require.NoError(t, err)
-	h, err = Inspect(sealed)
-	require.NoError(t, err)
-	require.Equal(t, uint8(2), h.Version)
-	b := authorityOf(params, a.in().master)
-	loaded, err := NewAuthority(b.ExposeSecret())
-	require.NoError(t, err)
-	require.Equal(t, b.ExposeSecret(), loaded.ExposeSecret())
-	k, err := NewKey(issue(t, loaded, "a").ExposeSecret())
-	require.NoError(t, err)
-	_, err = k.Open(sealed, nil)
-	require.NoError(t, err)
-	grown, err := loaded.WithVocabulary(parseVocabulary(t, "age: number 0..150"))
-	require.NoError(t, err)
-	require.Equal(t, uint8(version2), grown.Params().version)
-	require.Equal(t, loaded.Params().Authority(), grown.Params().Authority())
-	_, err = grown.IssueKey(always, Attribute{Name: "age", Value: "42", Kind: Number})
-	require.NoError(t, err)
-}
-
 // Keys and objects on both sides of a vocabulary that grew go together; one that changed its meaning is refused.
 func TestSuitesWithVocabulary(t *testing.T) {
 	onBothSuites(t, func(t *testing.T, suite Suite) {

@@ -240,7 +240,7 @@ func TestBugPoliciesWeakenedByParsers(t *testing.T) {
 		ch := l.challenge(t, f)
 		rng := rand.New(rand.NewPCG(5, 5))
 		ch.check(t, rng, l.key(items(c.opens)...), true)
-		for range 4 { // each goes through all of decapsulation one time in four
+		for range 8 { // each goes through all of decapsulation one time in eight
 			ch.check(t, rng, l.key(items(c.weaker)...), false)
 		}
 		require.Equal(t, 1, ch.finish(t), c.policy)

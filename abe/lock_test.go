@@ -173,8 +173,8 @@ func (ch *challenge) check(t testing.TB, rng *mathrand.Rand, k *fabeoKey, holds 
 	require.Equal(t, holds, ok, "%q with %q: evaluation against satisfy", f.atoms, k.atoms)
 	b, solvable := attack(rng, f, k.has)
 	require.Equal(t, holds, solvable, "%q with %q: evaluation against the attacker's linear system", f.atoms, k.atoms)
-	// The pairings are computed each time, the rest of decapsulation one time in four.
-	whole := rng.IntN(4) == 0
+	// The pairings are computed each time, the rest of decapsulation one time in eight.
+	whole := rng.IntN(8) == 0
 	refused := func(k *fabeoKey, sel []selected, why string) {
 		_, err := k.decapsulate(ch.pre, ch.body, f, sel)
 		require.ErrorIs(t, err, ErrDecrypt, "%q with %q opened: %s", f.atoms, k.atoms, why)

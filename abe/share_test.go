@@ -83,7 +83,7 @@ func TestRandomTrees(t *testing.T) {
 		policies++
 	})
 	if flag.Lookup("rapid.checks").Value.String() == flag.Lookup("rapid.checks").DefValue && !testing.Short() {
-		assert.Equal(t, []int{100, 400}, []int{policies, states}, "docs/spec/policy.md section 12")
+		assert.Equal(t, []int{100, 400}, []int{policies, states}, "docs/spec/abe-soundness.md")
 	}
 	t.Logf("%d policies, %d sets of attributes", policies, states)
 }

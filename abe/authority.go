@@ -115,7 +115,7 @@ func (a *Authority) WithVocabulary(vocabulary *Vocabulary) (*Authority, error) {
 // it is more likely a mistake than a wish; so is a name that is there with a value and as a flag, because a value was more likely
 // lost, and what the vocabulary does not allow. An empty Value alone is not noticed: role without one is the flag role. Check values that come from
 // elsewhere before they are issued. The same set gives another key each time, and two keys never combine. Cost: one
-// multiplication and at first a hash in G1 for each attribute, for a number or date for each bit of its range, and for each of the 4 to 44 prefixes of the window.
+// multiplication and at first a hash in G1 for each attribute, for a number or date for each bit of its range, and for each of the 1 to 44 prefixes of the window.
 func (a *Authority) IssueKey(window Window, attributes ...Attribute) (*Key, error) {
 	if err := a.check(); err != nil {
 		return nil, err

@@ -47,8 +47,8 @@ type header struct {
 	commit      []byte // to the payload key and the associated data
 }
 
-// Inspect reads the header of a sealed object without a key. sealed may be cut anywhere after the header. Nothing in a header
-// is authenticated before an object has been opened. Errors are ErrFormat.
+// Inspect reads the header of a sealed object without a key. sealed may be cut anywhere after the header: its first 65,888 bytes are always
+// enough. Nothing in a header is authenticated before an object has been opened. Errors are ErrFormat.
 func Inspect(sealed []byte) (*Header, error) {
 	h, err := decodeHeader(sealed)
 	if err != nil {
@@ -99,7 +99,7 @@ func decodeHeader(b []byte) (*header, error) {
 	var size int
 	h.Version, h.Suite, size = coreSize(d)
 	if d.Err() == nil && d.Remaining() < size {
-		d.Failf("truncated: the header has %d more bytes, %d are left", size, d.Remaining())
+		d.Failf("truncated: the header has %d more bytes, %d are left: read more of the object", size, d.Remaining())
 	}
 	copy(h.Authority[:], d.Raw(32))
 	day := d.Uint64()

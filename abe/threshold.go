@@ -107,8 +107,9 @@ func (s *IssuerSet) Bytes() []byte {
 	return s.appendKeys(wire.AppendBytes(appendIssuing(wire.KindABEIssuerSet), s.params.encoding))
 }
 
-// NewIssuerSet decodes what Bytes returned. It checks in public, by the exponents of Y and the Y_i, that any t issuers share the master secret of the params and that
-// fewer do not. It cannot know whose issuers they are: compare the ID, and the fingerprint of the params, with those that came another way. Cost: up to four exponentiations in
+// NewIssuerSet decodes what Bytes returned. It checks in public, by the exponents of Y and the Y_i, that any t issuers share the master secret of the params: that the
+// shares lie on a polynomial of degree t-1 and of no lower one. That fewer than t cannot issue follows for an honest dealer only: a dealer who wants it otherwise
+// can draw such a polynomial, and nobody sees it (docs/spec/issuing.md section 5). Nor can it know whose issuers they are: compare the ID, and the fingerprint of the params, with those that came another way. Cost: up to four exponentiations in
 // the target group for each issuer. Errors are ErrFormat.
 func NewIssuerSet(encoding []byte) (*IssuerSet, error) {
 	d := wire.NewDecoder(encoding)
@@ -151,7 +152,7 @@ func NewIssuerSet(encoding []byte) (*IssuerSet, error) {
 }
 
 // shareOf says whether the exponents of y and ys, at 0 to n, are the values of a polynomial of degree t-1, for others with probability
-// 2^-128 at most; and of none of a lower degree, with which fewer than t could issue.
+// 2^-128 at most; and of none of a lower degree, with which any t-1 could issue.
 func shareOf(y pairing.GT, ys []pairing.GT, t int) bool {
 	values := append([]pairing.GT{y}, ys...)
 	n := len(ys)

@@ -16,14 +16,8 @@ import (
 // Cost: from some dozens of records on about a third less work than Seal for each with ten leaves, half with a hundred, and no core waits for another; about
 // 100 KiB of memory for each leaf of the policy.
 func (p *Params) SealEach(policy *Policy, records []Record, opts *Options) ([][]byte, error) {
-	s, err := p.sealer(policy, opts)
-	if err != nil {
-		return nil, err
-	}
-	if s.associated != nil {
-		return nil, errors.New("abe: the associated data of SealEach stand in each Record: leave Options.AssociatedData empty")
-	}
-	if err := checkRecords(records); err != nil || len(records) == 0 {
+	s, err := p.recordSealer(policy, records, opts)
+	if err != nil || len(records) == 0 {
 		return nil, err
 	}
 	heads := make([]head, len(records))

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// Reader reads a sealed object at any position. Get one from Key.OpenReaderAt. It is safe for concurrent use if its source is.
+// Reader reads a sealed object at any position. Get one from Key.OpenReaderAt or MediatedKey.OpenReaderAt. It is safe for concurrent use if its source is.
 //
 // Memory: a segment of 1 MiB that is kept, and one for each ReadAt that is under way. Cost: every segment that a ReadAt touches is read and decrypted as
 // a whole, 0.4 ms each, unless it is the one that is kept: the last one that was read.
@@ -49,24 +49,8 @@ func (k *Key) OpenReaderAt(src io.ReaderAt, size int64, opts *Options) (*Reader,
 	if size < 0 {
 		return nil, fmt.Errorf("abe: an object does not have %d bytes: pass the length of the whole object", size)
 	}
-	o, err := opts.opening()
-	if err != nil {
-		return nil, err
-	}
 	source := &watched{r: io.NewSectionReader(src, 0, size)}
-	h, err := readHeader(source)
-	if err != nil {
-		return nil, err
-	}
-	payloadKey, err := k.openHeader(h, o)
-	if err != nil {
-		return nil, err
-	}
-	head := make([]byte, payloadHead)
-	if _, err := io.ReadFull(source, head); err != nil {
-		return nil, source.explain()
-	}
-	s, err := newSegments(payloadKey, head, o.associated)
+	s, err := k.openStream(source, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,7 @@ import "errors"
 //
 // Errors are those of Open and of Seal. Cost: an Open and a Seal without payload.
 func (k *Key) Rewrap(sealed []byte, opts *Options, params *Params, policy *Policy, to *Options) (header []byte, err error) {
-	if err := k.check(); err != nil {
-		return nil, err
-	}
-	o, err := opts.opening()
+	h, o, err := k.read(sealed, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -31,10 +28,6 @@ func (k *Key) Rewrap(sealed []byte, opts *Options, params *Params, policy *Polic
 	}
 	if s.associated != nil {
 		return nil, errors.New("abe: the associated data of an object stay when it is rewrapped: leave them out of the options for sealing")
-	}
-	h, err := decodeHeader(sealed)
-	if err != nil {
-		return nil, err
 	}
 	if h.NeedsCompanion && s.companion == nil {
 		return nil, errors.New("abe: the object needs a companion key and its new header would not, so that destroying the companion would erase nothing: give one in the options for sealing; to do without, open and seal")

@@ -24,7 +24,7 @@ type Options struct {
 	// that is empty or all zero bytes is refused, for it is more likely a key that was lost or wiped than a wish.
 	Companion []byte
 
-	// Day is the sealing day, for sealing alone. 0 is today by the clock, in UTC. Give the day on which a record was made if it is sealed
+	// Day is the sealing day, for sealing alone. 0 is today by the clock, in UTC; DayOf never gives 0. Give the day on which a record was made if it is sealed
 	// later and keys that read that day are to open it.
 	Day Day
 
@@ -155,14 +155,8 @@ func (p *Params) Seal(policy *Policy, plaintext []byte, opts *Options) ([]byte, 
 // The objects share a key K, which is dropped when SealMany returns. So they are linkable, and who opens one can open all
 // of them: give it records only that belong together. Cost: one Seal, and for each further record about 10 microseconds and its encryption.
 func (p *Params) SealMany(policy *Policy, records []Record, opts *Options) ([][]byte, error) {
-	s, err := p.sealer(policy, opts)
-	if err != nil {
-		return nil, err
-	}
-	if s.associated != nil {
-		return nil, errors.New("abe: the associated data of SealMany stand in each Record: leave Options.AssociatedData empty")
-	}
-	if err := checkRecords(records); err != nil || len(records) == 0 {
+	s, err := p.recordSealer(policy, records, opts)
+	if err != nil || len(records) == 0 {
 		return nil, err
 	}
 	core, K, err := s.encapsulate()
@@ -178,19 +172,26 @@ func (p *Params) SealMany(policy *Policy, records []Record, opts *Options) ([][]
 	return sealed, nil
 }
 
-// checkRecords refuses ids that are no ids or come twice.
-func checkRecords(records []Record) error {
+// recordSealer is sealer for records. It refuses ids that are no ids or come twice.
+func (p *Params) recordSealer(policy *Policy, records []Record, opts *Options) (*sealer, error) {
+	s, err := p.sealer(policy, opts)
+	if err != nil {
+		return nil, err
+	}
+	if s.associated != nil {
+		return nil, errors.New("abe: the associated data of records stand in each Record: leave Options.AssociatedData empty")
+	}
 	seen := make(map[string]bool, len(records))
 	for _, r := range records {
 		if err := checkRecordID(r.ID); err != nil {
-			return fmt.Errorf("abe: record %q: %w", r.ID, err)
+			return nil, fmt.Errorf("abe: record %q: %w", r.ID, err)
 		}
 		if seen[r.ID] {
-			return fmt.Errorf("abe: record id %q comes twice: give each record its own", r.ID)
+			return nil, fmt.Errorf("abe: record id %q comes twice: give each record its own", r.ID)
 		}
 		seen[r.ID] = true
 	}
-	return nil
+	return s, nil
 }
 
 func sealRecord(core []byte, K [keySize]byte, id string, plaintext, associated []byte) ([]byte, error) {
@@ -217,14 +218,7 @@ func makeHeader(core []byte, K [keySize]byte, id string, associated []byte, room
 // Cost, under FABEO: a product of three pairings and one more for each further use of an attribute that is touched, a fixed-base multiplication in G2 for each use, and for
 // each leaf of the policy, used or not, the decoding of an element and a sum with 128-bit weights. It takes all cores. `go run ./bench -suites abe` measures it.
 func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
-	if err := k.check(); err != nil {
-		return nil, err
-	}
-	o, err := opts.opening()
-	if err != nil {
-		return nil, err
-	}
-	h, err := decodeHeader(sealed)
+	h, o, err := k.read(sealed, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -233,6 +227,18 @@ func (k *Key) Open(sealed []byte, opts *Options) ([]byte, error) {
 		return nil, err
 	}
 	return openPayload(sealed[h.Size:], payloadKey, o.associated)
+}
+
+// read decodes what Open and Rewrap are given.
+func (k *Key) read(sealed []byte, opts *Options) (h *header, o opening, err error) {
+	if err := k.check(); err != nil {
+		return nil, o, err
+	}
+	if o, err = opts.opening(); err != nil {
+		return nil, o, err
+	}
+	h, err = decodeHeader(sealed)
+	return h, o, err
 }
 
 // openHeader makes the friendly checks and then does the mathematics.
@@ -285,7 +291,7 @@ func (k *Key) choose(h *header) (*formula, []selected, error) {
 		return nil, nil, ErrDecrypt
 	}
 	if _, ok := f.satisfy(k.has); !ok {
-		return nil, nil, &DeniedError{Kind: DeniedPolicy, Explanation: Explain(h.Policy, h.Vocabulary, k.Attributes())}
+		return nil, nil, &DeniedError{Kind: DeniedPolicy, Explanation: explainKey(h.Policy, h.Vocabulary, k.in().items)}
 	}
 	f = h.withDay(f)
 	sel, ok := f.satisfy(k.has)

@@ -192,12 +192,21 @@ func (k *Key) Decrypt(src io.Reader, opts *Options) (io.Reader, error) {
 	if err := k.check(); err != nil {
 		return nil, err
 	}
+	source := &watched{r: src}
+	s, err := k.openStream(source, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &decrypter{source: source, segments: s, buffer: new([segmentSize + 1]byte)}, nil
+}
+
+// openStream reads the header and the head of the payload from src, and nothing after them.
+func (k *Key) openStream(src *watched, opts *Options) (*segments, error) {
 	o, err := opts.opening()
 	if err != nil {
 		return nil, err
 	}
-	source := &watched{r: src}
-	h, err := readHeader(source)
+	h, err := readHeader(src)
 	if err != nil {
 		return nil, err
 	}
@@ -206,14 +215,10 @@ func (k *Key) Decrypt(src io.Reader, opts *Options) (io.Reader, error) {
 		return nil, err
 	}
 	head := make([]byte, payloadHead)
-	if _, err := io.ReadFull(source, head); err != nil {
-		return nil, source.explain()
+	if _, err := io.ReadFull(src, head); err != nil {
+		return nil, src.explain()
 	}
-	s, err := newSegments(payloadKey, head, o.associated)
-	if err != nil {
-		return nil, err
-	}
-	return &decrypter{source: source, segments: s, buffer: new([segmentSize + 1]byte)}, nil
+	return newSegments(payloadKey, head, o.associated)
 }
 
 // readHeader reads a header and nothing after it.

@@ -38,7 +38,7 @@ type transformParts struct {
 
 // MediatedKey is the user's part of a mediated key: a number that says nothing of any object by itself, and what the whole key is for. It is a secret and
 // prints as "redacted". It is immutable and safe for concurrent use. Get one from IssueMediated or NewMediatedKey: of the zero MediatedKey
-// Open and Decrypt return an error and the other methods panic.
+// Open, Decrypt and OpenReaderAt return an error and the other methods panic.
 type MediatedKey struct {
 	opaque
 	hidden **mediatedParts
@@ -234,6 +234,15 @@ func (k *MediatedKey) Decrypt(src io.Reader, transformed []byte, opts *Options) 
 		return nil, err
 	}
 	return whole.Decrypt(src, opts)
+}
+
+// OpenReaderAt is Open for objects of which only parts are wanted, as Key.OpenReaderAt is. size is the length of the whole object in src.
+func (k *MediatedKey) OpenReaderAt(src io.ReaderAt, size int64, transformed []byte, opts *Options) (*Reader, error) {
+	whole, err := k.with(transformed)
+	if err != nil {
+		return nil, err
+	}
+	return whole.OpenReaderAt(src, size, opts)
 }
 
 // with is a key that opens the header that was transformed.

@@ -2,6 +2,7 @@ package abe
 
 import (
 	"bytes"
+	"crypto/rand"
 	"io"
 	"testing"
 
@@ -66,6 +67,12 @@ func TestMediated(t *testing.T) {
 		plaintext, err = io.ReadAll(r)
 		require.NoError(t, err)
 		require.Equal(t, "blood pressure 120/80", string(plaintext))
+
+		at, err := mediated.OpenReaderAt(bytes.NewReader(sealed), int64(len(sealed)), transformed, opts)
+		require.NoError(t, err)
+		plaintext, err = io.ReadAll(io.NewSectionReader(at, 6, at.Size()))
+		require.NoError(t, err)
+		require.Equal(t, "pressure 120/80", string(plaintext))
 
 		_, err = mediated.Open(sealed, transformed, &Options{Companion: opts.Companion})
 		mathematicsSays(t, err, "other associated data")
@@ -201,6 +208,8 @@ func TestGatewayCheats(t *testing.T) {
 		mathematicsSays(t, err, name)
 		_, err = mediated.Decrypt(bytes.NewReader(sealed), b, nil)
 		mathematicsSays(t, err, name)
+		_, err = mediated.OpenReaderAt(bytes.NewReader(sealed), int64(len(sealed)), b, nil)
+		mathematicsSays(t, err, name)
 	}
 	refusesOtherShapes(t, good, func(b []byte) ([]byte, error) {
 		_, err := mediated.Open(sealed, b, nil)
@@ -209,6 +218,45 @@ func TestGatewayCheats(t *testing.T) {
 		}
 		return b, err
 	})
+}
+
+// Parts of an object of several segments, with the value of the gateway: what was cut or changed is refused, as it is with a whole key.
+func TestMediatedReaderAt(t *testing.T) {
+	a := fabeoAuthority(t, "")
+	transform, mediated := issueMediated(t, a, always, "a")
+	plaintext := make([]byte, 2*segmentSize+1000)
+	rand.Read(plaintext)
+	sealed, err := a.Params().Seal(fabeoPolicy(t, "a"), plaintext, nil)
+	require.NoError(t, err)
+	transformed, err := transform.Transform(sealed)
+	require.NoError(t, err)
+	whole := int64(len(sealed))
+
+	r, err := mediated.OpenReaderAt(bytes.NewReader(sealed), whole, transformed, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, len(plaintext), r.Size())
+	for _, from := range []int{0, oneSegment - 3, oneSegment + perSegment - 3, len(plaintext) - 7} {
+		part := make([]byte, 7)
+		n, err := r.ReadAt(part, int64(from))
+		require.NoError(t, err)
+		require.Equal(t, 7, n)
+		require.Equal(t, plaintext[from:from+7], part)
+	}
+	for _, n := range []int64{whole - 1, whole - segmentSize, whole - 1000 - tagSize} {
+		_, err = mediated.OpenReaderAt(bytes.NewReader(sealed[:n]), n, transformed, nil)
+		mathematicsSays(t, err, "cut")
+	}
+	_, err = mediated.OpenReaderAt(bytes.NewReader(sealed), -1, transformed, nil)
+	require.ErrorContains(t, err, "pass the length")
+	_, err = mediated.OpenReaderAt(bytes.NewReader(sealed), whole, transformed[1:], nil)
+	require.ErrorIs(t, err, ErrFormat)
+
+	changed := bytes.Clone(sealed)
+	changed[len(changed)-segmentSize-1000] ^= 1
+	r, err = mediated.OpenReaderAt(bytes.NewReader(changed), whole, transformed, nil)
+	require.NoError(t, err, "the last segment is as it was")
+	_, err = r.ReadAt(make([]byte, 7), oneSegment+perSegment-7)
+	mathematicsSays(t, err, "the changed segment")
 }
 
 // errFormatOr hides ErrDecrypt for refusesOtherShapes, which looks at forms only.
@@ -382,6 +430,10 @@ func TestMediatedRefuses(t *testing.T) {
 		"no authority":    func() error { _, _, err := new(Authority).IssueMediated(always, named(t, "a")...); return err },
 		"no transform":    func() error { _, err := new(TransformKey).Transform(nil); return err },
 		"no mediated key": func() error { _, err := new(MediatedKey).Open(nil, nil, nil); return err },
+		"no mediated key:": func() error {
+			_, err := new(MediatedKey).OpenReaderAt(bytes.NewReader(nil), 0, nil, nil)
+			return err
+		},
 		"truncated": func() error {
 			transform, _ := issueMediated(t, a, always, "a")
 			_, err := transform.Transform([]byte("vcht"))

@@ -14,7 +14,8 @@
 //	authority, err := abe.GenerateAuthority(abe.FABEO, vocabulary)
 //	...
 //	today := abe.DayOf(time.Now())
-//	doctor, err := authority.IssueKey(abe.Window{First: today, Last: today + 364}, abe.Attribute{Name: "role", Value: "doctor"},
+//	year := abe.Window{First: today, Last: today + 364} // the sealing days that the key reads
+//	doctor, err := authority.IssueKey(year, abe.Attribute{Name: "role", Value: "doctor"},
 //		abe.Attribute{Name: "dept", Value: "cardiology"}, abe.Attribute{Name: "age", Value: "42", Kind: abe.Number})
 //	...
 //	policy, err := abe.ParsePolicy(`role = doctor and age >= 18 and not dept = psychiatry`)

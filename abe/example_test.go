@@ -7,20 +7,28 @@ import (
 	"io"
 	"log"
 	"strings"
+	"time"
 
 	"github.com/veilchart/veilchart/abe"
 )
 
 func Example() {
-	authority, err := abe.GenerateAuthority(abe.FABEO, nil)
+	vocabulary, err := abe.ParseVocabulary("age: number 0..150\ndept: many of cardiology, psychiatry\nrole: one of doctor, nurse\n")
 	if err != nil {
 		log.Fatal(err)
 	}
-	doctor, err := authority.IssueKey(abe.Window{First: 0, Last: abe.LastDay}, abe.Attribute{Name: "role", Value: "doctor"}, abe.Attribute{Name: "dept", Value: "cardiology"})
+	authority, err := abe.GenerateAuthority(abe.FABEO, vocabulary)
 	if err != nil {
 		log.Fatal(err)
 	}
-	policy, err := abe.ParsePolicy(`role = doctor and (dept = cardiology or dept = "intensive care")`)
+	today := abe.DayOf(time.Now())
+	year := abe.Window{First: today, Last: today + 364} // the sealing days that the key reads
+	doctor, err := authority.IssueKey(year, abe.Attribute{Name: "role", Value: "doctor"},
+		abe.Attribute{Name: "dept", Value: "cardiology"}, abe.Attribute{Name: "age", Value: "42", Kind: abe.Number})
+	if err != nil {
+		log.Fatal(err)
+	}
+	policy, err := abe.ParsePolicy(`role = doctor and age >= 18 and not dept = psychiatry`)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -3,7 +3,7 @@
 //	go install ./examples/age-plugin-veilchart
 //	age-plugin-veilchart authority hospital
 //	age-plugin-veilchart recipient hospital.params 'role = doctor or role = nurse' > staff.txt
-//	age-plugin-veilchart issue hospital 'role = doctor' > doctor.txt
+//	age-plugin-veilchart issue -o doctor.txt hospital 'role = doctor'
 //	age -R staff.txt -o chart.age chart.txt
 //	age -d -i doctor.txt chart.age
 //
@@ -12,6 +12,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,9 +34,10 @@ const usage = `Encrypt age files to a policy.
         make an authority: its secret in FILE, its public params in FILE.params
   age-plugin-veilchart recipient FILE.params POLICY
         print the recipient for a policy, such as 'role = doctor and (dept = cardiology or on-call)'
-  age-plugin-veilchart issue [-from DAY] [-to DAY] FILE ATTRIBUTE...
-        print an identity that holds the attributes, such as 'role = doctor' on-call. It reads what is encrypted from one
-        day to the other, such as 2027-01-31: from the first day of all to a year from now, if you do not say.
+  age-plugin-veilchart issue [-from DAY] [-to DAY] [-o IDENTITYFILE] FILE ATTRIBUTE...
+        make an identity that holds the attributes, such as 'role = doctor' on-call, in a new file that you alone may read;
+        without -o, print it. It reads what is encrypted from one day to the other, such as 2027-01-31: from the first day
+        of all to a year from now, if you do not say.
 
 age itself runs the program with --age-plugin.
 `
@@ -96,18 +98,18 @@ func (t telling) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 var errUsage = errors.New("these arguments make no sense")
 
 // command does what a person asked for.
-func command(args []string, out io.Writer) error {
+func command(args []string, out *os.File) error {
 	if len(args) == 0 {
 		return errUsage
 	}
 	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
-	vocabulary, suite := "", "fabeo"
+	vocabulary, suite, identity := "", "fabeo", ""
 	window := abe.Window{First: 0, Last: abe.DayOf(time.Now().AddDate(1, 0, 0))}
 	run := map[string]func(args []string) error{
 		"authority": func(args []string) error { return makeAuthority(suite, vocabulary, args[0], out) },
 		"recipient": func(args []string) error { return printRecipient(args[0], args[1], out) },
-		"issue":     func(args []string) error { return issue(window, args[0], args[1:], out) },
+		"issue":     func(args []string) error { return issue(window, args[0], args[1:], identity, out) },
 	}[args[0]]
 	least, most := 2, 2
 	switch args[0] {
@@ -118,6 +120,7 @@ func command(args []string, out io.Writer) error {
 	case "issue":
 		fs.TextVar(&window.First, "from", window.First, "")
 		fs.TextVar(&window.Last, "to", window.Last, "")
+		fs.StringVar(&identity, "o", "", "")
 		most = 1 << 10
 	}
 	if run == nil {
@@ -137,6 +140,12 @@ func makeAuthority(suiteName, vocabularyFile, name string, out io.Writer) error 
 	if !ok {
 		return fmt.Errorf("%q is no suite: it is fabeo or tkn20", suiteName)
 	}
+	public := name + ".params"
+	for _, file := range []string{name, public} { // before one is written: no secret is left behind because of the other
+		if _, err := os.Lstat(file); err == nil {
+			return fmt.Errorf("%s: file exists: give another name, or move the authority that it belongs to", file)
+		}
+	}
 	var vocabulary *abe.Vocabulary
 	if vocabularyFile != "" {
 		text, err := os.ReadFile(vocabularyFile)
@@ -154,11 +163,11 @@ func makeAuthority(suiteName, vocabularyFile, name string, out io.Writer) error 
 	if err := writeNew(name, a.ExposeSecret(), 0o600); err != nil {
 		return err
 	}
-	if err := writeNew(name+".params", a.Params().Bytes(), 0o644); err != nil {
+	if err := writeNew(public, a.Params().Bytes(), 0o644); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "authority %x\n%s: the secret; whoever has it reads everything. Keep it off line, encrypted, with a copy.\n%s.params: for everybody who encrypts.\n",
-		a.Params().Fingerprint(), name, name)
+	_, err = fmt.Fprintf(out, "authority %x\n%s: the secret; whoever has it reads everything. Keep it off line, encrypted, with a copy.\n%s: for everybody who encrypts.\n",
+		a.Params().Fingerprint(), name, public)
 	return err
 }
 
@@ -200,7 +209,8 @@ func printRecipient(name, policyText string, out io.Writer) error {
 	return err
 }
 
-func issue(window abe.Window, name string, texts []string, out io.Writer) error {
+// issue writes an identity to a new file, or to out.
+func issue(window abe.Window, name string, texts []string, file string, out *os.File) error {
 	secret, err := os.ReadFile(name)
 	if err != nil {
 		return err
@@ -225,10 +235,18 @@ func issue(window abe.Window, name string, texts []string, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "# authority: %x\n# reads what is encrypted on %s\n", key.Params().Fingerprint(), window)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# authority: %x\n# reads what is encrypted on %s\n", key.Params().Fingerprint(), window)
 	for _, attribute := range key.Attributes() {
-		fmt.Fprintf(out, "# attribute: %s\n", attribute)
+		fmt.Fprintf(&b, "# attribute: %s\n", attribute)
 	}
-	_, err = fmt.Fprintln(out, identity.ExposeSecret())
+	fmt.Fprintln(&b, identity.ExposeSecret())
+	if file != "" {
+		return writeNew(file, b.Bytes(), 0o600)
+	}
+	if info, err := out.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		fmt.Fprintln(os.Stderr, "age-plugin-veilchart: warning: the identity is secret, and others may read the file that it goes to: use -o, which makes one that they may not")
+	}
+	_, err = out.Write(b.Bytes())
 	return err
 }

@@ -52,15 +52,21 @@ func hospital(t *testing.T, suite string) (dir string) {
 	plugin := func(file string, args ...string) {
 		out, errs, err := run(t, dir, "age-plugin-veilchart", args...)
 		require.NoError(t, err, errs)
+		require.Empty(t, errs)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(out), 0o600))
+	}
+	issue := func(file string, args ...string) {
+		out, errs, err := run(t, dir, "age-plugin-veilchart", append([]string{"issue", "-o", file}, args...)...)
+		require.NoError(t, err, errs)
+		require.Empty(t, out+errs)
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "vocabulary.txt"), []byte("role: one of doctor, nurse, clerk\ngrade: number 0..9\n"), 0o600))
 	plugin("authority.txt", "authority", "-suite", suite, "-vocabulary", "vocabulary.txt", "hospital")
 	plugin("staff.txt", "recipient", "hospital.params", "(role = nurse and grade >= 3) or (role = doctor and dept = cardiology)")
-	plugin("doctor.txt", "issue", "hospital", "role = doctor", "dept = cardiology")
-	plugin("nurse.txt", "issue", "-to", "2100-01-01", "hospital", "role = nurse", "grade = 4")
-	plugin("former.txt", "issue", "-from", "2020-01-01", "-to", "2025-12-31", "hospital", "role = nurse", "grade = 4")
-	plugin("clerk.txt", "issue", "hospital", "role = clerk", "dept = cardiology")
+	issue("doctor.txt", "hospital", "role = doctor", "dept = cardiology")
+	issue("nurse.txt", "-to", "2100-01-01", "hospital", "role = nurse", "grade = 4")
+	issue("former.txt", "-from", "2020-01-01", "-to", "2025-12-31", "hospital", "role = nurse", "grade = 4")
+	issue("clerk.txt", "hospital", "role = clerk", "dept = cardiology")
 	plugin("other.txt", "authority", "elsewhere")
 	plugin("stranger.txt", "issue", "elsewhere", "role = nurse")
 	return dir
@@ -249,15 +255,16 @@ func TestCommandLine(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "wrong.txt"), []byte("role: one or two"), 0o600))
 	for want, args := range map[string][]string{
 		"file exists":            {"authority", "hospital"},
+		"doctor.txt: file exist": {"issue", "-o", "doctor.txt", "hospital", "a"},
 		"no such file":           {"issue", "nowhere", "a"},
 		"malformed encoding":     {"issue", "hospital.params", "a"},
-		"this is":                {"recipient", "hospital", "a"},
+		"abe authority secret":   {"recipient", "hospital", "a"},
 		"cannot be mixed":        {"recipient", "hospital.params", "a and b or c"},
 		"Encrypt age files":      {"recipient"},
 		"make an authority":      {"unknown"},
 		"flag provided but not":  {"--unknown"},
 		"unknown state machine":  {"--age-plugin=nothing"},
-		"print an identity that": {},
+		"make an identity that":  {},
 		"make no sense":          {"recipient", "hospital.params", "a", "b"},
 		"no sealing day":         {"issue", "-to", "tomorrow", "hospital", "a"},
 		"ends before it begins":  {"issue", "-from", "2027-01-02", "-to", "2027-01-01", "hospital", "a"},
@@ -273,7 +280,47 @@ func TestCommandLine(t *testing.T) {
 	after, err := os.ReadFile(filepath.Join(dir, "hospital"))
 	require.NoError(t, err)
 	require.Equal(t, before, after)
+	require.NoFileExists(t, filepath.Join(dir, "x"))
 	out, errs, err := run(t, dir, "age-plugin-veilchart", "-h")
 	require.NoError(t, err)
 	require.Contains(t, out+errs, "make an authority")
+}
+
+// An identity is a secret: the file that issue makes is its owner's alone, and who redirects it into one that others may read is
+// warned.
+func TestIdentityIsForItsOwner(t *testing.T) {
+	dir := hospital(t, "fabeo")
+	info, err := os.Stat(filepath.Join(dir, "doctor.txt"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.Regexp(t, "^AGE-PLUGIN-VEILCHART-1", last(t, filepath.Join(dir, "doctor.txt")))
+
+	for mode, warned := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o620: true} {
+		name := filepath.Join(dir, fmt.Sprintf("%o.txt", mode))
+		file, err := os.Create(name)
+		require.NoError(t, err)
+		require.NoError(t, file.Chmod(mode))
+		var errs bytes.Buffer
+		command := exec.Command(filepath.Join(programs, "age-plugin-veilchart"), "issue", "hospital", "role = doctor")
+		command.Dir, command.Stdout, command.Stderr = dir, file, &errs
+		require.NoError(t, command.Run(), errs.String())
+		require.NoError(t, file.Close())
+		require.Equal(t, warned, strings.Contains(errs.String(), "use -o"), "%o: %s", mode, errs.String())
+		require.Regexp(t, "^AGE-PLUGIN-VEILCHART-1", last(t, name), "the warning is not in the file")
+	}
+}
+
+// An authority is made as a whole or not at all: no secret is left behind without its params.
+func TestAuthorityLooksAtBothNames(t *testing.T) {
+	dir := t.TempDir()
+	taken := filepath.Join(dir, "clinic.params")
+	require.NoError(t, os.WriteFile(taken, []byte("something else"), 0o600))
+	out, errs, err := run(t, dir, "age-plugin-veilchart", "authority", "clinic")
+	require.Error(t, err)
+	require.Empty(t, out)
+	require.Contains(t, errs, "clinic.params: file exists")
+	require.NoFileExists(t, filepath.Join(dir, "clinic"))
+	b, err := os.ReadFile(taken)
+	require.NoError(t, err)
+	require.Equal(t, "something else", string(b))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/veilchart/veilchart/bench/measure"
 )
@@ -15,11 +16,12 @@ type abeSuite struct {
 	memoryBytes int64 // of the stream whose memory is measured
 	records     int   // of a batch
 	batchLeaves int
-	coldLeaves  int
+	coldLeaves  []int
+	coreLeaves  []int // at which veilchart is also measured on one core
 }
 
 func newABE() abeSuite {
-	return abeSuite{streamBytes: 128 << 20, memoryBytes: 4 << 30, records: 1000, batchLeaves: 10, coldLeaves: 10}
+	return abeSuite{streamBytes: 128 << 20, memoryBytes: 4 << 30, records: 1000, batchLeaves: 10, coldLeaves: []int{10, 100}, coreLeaves: []int{10, 100}}
 }
 
 func (abeSuite) name() string { return "abe" }
@@ -27,12 +29,15 @@ func (abeSuite) name() string { return "abe" }
 func (abeSuite) notes() []string {
 	return []string{
 		"policy: AND of n attributes; record: 32 bytes; key: those n attributes. Veilchart adds to each header the day of sealing, and to each key a window of a year of such days: its numbers include both.",
-		"tkn20 (github.com/cloudflare/circl " + version("github.com/cloudflare/circl") + "): CCA, BLS12-381, parentheses balanced. One core; veilchart may use all.",
+		"tkn20 (github.com/cloudflare/circl " + version("github.com/cloudflare/circl") + "): CCA, BLS12-381, parentheses balanced. One core; veilchart may use all, and " + oneCore + " is the same on one.",
 		"fame (github.com/fentec-project/gofe " + version("github.com/fentec-project/gofe") + "): not comparable in strength: CPA only, a BN curve of about 100 bits, CBC without a MAC, no encoding (lengths are those of its uncompressed elements).",
 		"limit: for decapsulate a bare product of three pairings on the same back end; for streams AES-256-GCM in blocks of 1 MiB.",
 		"median and interval (order statistics, 95 % if n >= 6, otherwise the range); ratio: other / veilchart, for rates veilchart / other, median over rounds: bigger is better for veilchart.",
 	}
 }
+
+// oneCore is veilchart with GOMAXPROCS = 1, as its peers are.
+const oneCore = measure.Reference + "-1core"
 
 // implementation is a scheme with an authority.
 type implementation struct {
@@ -84,7 +89,10 @@ func (s abeSuite) cases(o options) ([]measure.Case, func(), error) {
 	beds := map[string]map[int]bed{}
 	for _, i := range all {
 		beds[i.impl] = map[int]bed{}
-		for _, n := range append([]int{s.coldLeaves}, o.leaves...) {
+		for _, n := range slices.Concat(s.coldLeaves, o.leaves) {
+			if beds[i.impl][n] != nil {
+				continue
+			}
 			b, err := i.bed(n)
 			if err != nil {
 				return nil, nil, fmt.Errorf("%s with %d leaves: %w", i.impl, n, err)
@@ -107,12 +115,13 @@ func (s abeSuite) cases(o options) ([]measure.Case, func(), error) {
 		name  string
 		needs func(b bed) error
 		make  func(impl string, b bed) measure.Contender
+		cores bool // may be spread over cores
 	}{
-		{"issue", nothing, func(impl string, b bed) measure.Contender { return measure.Timed(impl, b.issue) }},
-		{"seal", nothing, func(impl string, b bed) measure.Contender { return measure.Timed(impl, b.seal) }},
-		{"open", both, func(impl string, b bed) measure.Contender { return measure.Timed(impl, b.open) }},
-		{"header", both, func(impl string, b bed) measure.Contender { return measure.Length(impl, b.header) }},
-		{"key", both, func(impl string, b bed) measure.Contender { return measure.Length(impl, b.keyBytes) }},
+		{"issue", nothing, func(impl string, b bed) measure.Contender { return measure.Timed(impl, b.issue) }, true},
+		{"seal", nothing, func(impl string, b bed) measure.Contender { return measure.Timed(impl, b.seal) }, true},
+		{"open", both, func(impl string, b bed) measure.Contender { return measure.Timed(impl, b.open) }, true},
+		{"header", both, func(impl string, b bed) measure.Contender { return measure.Length(impl, b.header) }, false},
+		{"key", both, func(impl string, b bed) measure.Contender { return measure.Length(impl, b.keyBytes) }, false},
 	} {
 		for _, n := range o.leaves {
 			add(fmt.Sprintf("%s/leaves=%d", kind.name, n), func(i implementation) (measure.Contender, bool) {
@@ -121,6 +130,11 @@ func (s abeSuite) cases(o options) ([]measure.Case, func(), error) {
 				c.Prepare = func(context.Context) error { return kind.needs(b) }
 				return c, true
 			})
+			if c := &list[len(list)-1]; kind.cores && slices.Contains(s.coreLeaves, n) {
+				alone := kind.make(oneCore, beds[measure.Reference][n])
+				alone.Prepare, alone.Procs = c.Contenders[0].Prepare, 1
+				c.Contenders = append(c.Contenders, alone)
+			}
 		}
 	}
 	for _, kind := range []struct {
@@ -130,15 +144,17 @@ func (s abeSuite) cases(o options) ([]measure.Case, func(), error) {
 		{"seal-cold", func(b coldBed) func() error { return b.sealCold }},
 		{"open-cold", func(b coldBed) func() error { return b.openCold }},
 	} {
-		add(fmt.Sprintf("%s/leaves=%d", kind.name, s.coldLeaves), func(i implementation) (measure.Contender, bool) {
-			b, ok := beds[i.impl][s.coldLeaves].(coldBed)
-			if !ok {
-				return measure.Contender{}, false
-			}
-			c := measure.Timed(i.impl, kind.op(b))
-			c.Prepare = func(context.Context) error { return errors.Join(both(beds[i.impl][s.coldLeaves]), b.encode()) }
-			return c, true
-		})
+		for _, n := range s.coldLeaves {
+			add(fmt.Sprintf("%s/leaves=%d", kind.name, n), func(i implementation) (measure.Contender, bool) {
+				b, ok := beds[i.impl][n].(coldBed)
+				if !ok {
+					return measure.Contender{}, false
+				}
+				c := measure.Timed(i.impl, kind.op(b))
+				c.Prepare = func(context.Context) error { return errors.Join(both(beds[i.impl][n]), b.encode()) }
+				return c, true
+			})
+		}
 	}
 	list = append(list, s.batchCases()...)
 	list = append(list, s.streamCases()...)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ import (
 
 // tiny is the suite on little data: each path runs.
 func tiny() abeSuite {
-	return abeSuite{streamBytes: 1<<20 + 1, memoryBytes: 3 << 20, records: 3, batchLeaves: 2, coldLeaves: 2}
+	return abeSuite{streamBytes: 1<<20 + 1, memoryBytes: 3 << 20, records: 3, batchLeaves: 2, coldLeaves: []int{2}, coreLeaves: []int{1}}
 }
 
 // A real run with every measurement. What it measures is not looked at, but that everything is there and is of the right unit.
@@ -40,7 +41,8 @@ func TestEveryMeasurementRuns(t *testing.T) {
 	}
 	want := map[string]bool{}
 	for name, impls := range map[string]string{
-		"setup": "veilchart tkn20 fame", "issue/leaves=1": "veilchart tkn20 fame", "seal/leaves=1": "veilchart tkn20 fame", "open/leaves=1": "veilchart tkn20 fame",
+		"setup": "veilchart tkn20 fame", "issue/leaves=1": "veilchart tkn20 fame veilchart-1core",
+		"seal/leaves=1": "veilchart tkn20 fame veilchart-1core", "open/leaves=1": "veilchart tkn20 fame veilchart-1core",
 		"seal-cold/leaves=2": "veilchart tkn20", "open-cold/leaves=2": "veilchart tkn20",
 		"seal-batch/records=3": "veilchart one-by-one", "seal-shared/records=3": "veilchart one-by-one",
 		"kem-seal/leaves=1": "veilchart", "kem-open/leaves=1": "veilchart", "decapsulate/leaves=1": "veilchart limit",
@@ -282,6 +284,9 @@ func BenchmarkAbe(b *testing.B) {
 func benchmark(b *testing.B, c measure.Contender) {
 	if c.Prepare != nil {
 		require.NoError(b, c.Prepare(b.Context()))
+	}
+	if c.Procs > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.Procs))
 	}
 	b.ReportAllocs()
 	for b.Loop() {

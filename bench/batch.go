@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/veilchart/veilchart/abe"
 	"github.com/veilchart/veilchart/bench/measure"
@@ -11,6 +12,9 @@ import (
 
 // oneByOne is veilchart without a batch: Seal for each record. The values of batches are those of one record.
 const oneByOne = "one-by-one"
+
+// batchPatience is enough for six samples, and so for an interval of 95 %, where a batch takes twelve seconds.
+const batchPatience = time.Minute
 
 func (s abeSuite) batchCases() []measure.Case {
 	var b *veilchartBed
@@ -59,7 +63,7 @@ func (s abeSuite) batchCases() []measure.Case {
 		c := measure.Case{Name: fmt.Sprintf("%s/records=%d", kind.name, s.records), Contenders: []measure.Contender{
 			measure.TimedEach(measure.Reference, s.records, together(kind.seal)),
 			measure.TimedEach(oneByOne, few, alone),
-		}}
+		}, Patience: batchPatience}
 		for i := range c.Contenders {
 			c.Contenders[i].Prepare = prepare
 		}

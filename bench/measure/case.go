@@ -10,6 +10,7 @@ import (
 type Case struct {
 	Name       string // stable: scripts read it. Parts are separated by '/', parameters are key=value
 	Contenders []Contender
+	Patience   time.Duration // instead of the runner's, if it is longer
 }
 
 // Contender is one implementation of a case.
@@ -21,6 +22,8 @@ type Contender struct {
 	Sample func(ctx context.Context, target time.Duration) (Sample, error)
 	// Once says that the value is the same each time, such as a length: one sample is enough.
 	Once bool
+	// Procs is GOMAXPROCS while Sample runs, 0 for what it is anyway.
+	Procs int
 	// Op is the operation that Sample repeats, or nil where Sample does something else than to time a function.
 	Op func() error
 }

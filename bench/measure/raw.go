@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"regexp"
-	"runtime"
 	"strconv"
 	"strings"
 )
@@ -23,12 +22,12 @@ type Line struct {
 }
 
 // newLine rounds values to what the raw file holds.
-func newLine(suite, name, impl string, s Sample) Line {
+func newLine(suite, name, impl string, procs int, s Sample) Line {
 	rounded := Sample{N: s.N}
 	for _, v := range s.Values {
 		rounded.Values = append(rounded.Values, Value{v.Unit, round(v.X)})
 	}
-	return Line{suite, name, impl, runtime.GOMAXPROCS(0), rounded}
+	return Line{suite, name, impl, procs, rounded}
 }
 
 // round keeps six significant digits, and of large integers no less than the integer: lengths are exact.

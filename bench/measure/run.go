@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"time"
 )
 
@@ -12,7 +13,7 @@ import (
 type Runner struct {
 	Count    int           // samples of each contender
 	Target   time.Duration // duration of a sample
-	Patience time.Duration // a contender that has taken so long in a case gets two samples, and if the first took twice as long, none but that
+	Patience time.Duration // a contender that has taken so long in a case gets two samples, and if the first took twice as long, none but that; a case may ask for more
 	Raw      io.Writer     // where the lines go, each as soon as it is there
 	Progress io.Writer     // where a line for each case goes
 }
@@ -55,6 +56,7 @@ func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, f
 	spent := make([]time.Duration, len(c.Contenders))
 	samples := make([]int, len(c.Contenders))
 	out := make([]bool, len(c.Contenders))
+	patience := max(r.Patience, c.Patience)
 	fail := func(who int, err error) {
 		out[who] = true
 		failed = errors.Join(failed, fmt.Errorf("%s %s, %s: %w", suite, c.Name, c.Contenders[who].Impl, err))
@@ -75,12 +77,12 @@ func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, f
 		for i := range c.Contenders {
 			who := (i + round) % len(c.Contenders)
 			contender := c.Contenders[who]
-			slow := samples[who] > 1 && spent[who] >= r.Patience || samples[who] == 1 && spent[who] >= 2*r.Patience
+			slow := samples[who] > 1 && spent[who] >= patience || samples[who] == 1 && spent[who] >= 2*patience
 			if out[who] || slow || contender.Once && samples[who] > 0 {
 				continue
 			}
 			start := time.Now()
-			s, err := contender.Sample(ctx, r.Target)
+			s, procs, err := contender.sample(ctx, r.Target)
 			spent[who] += time.Since(start)
 			if ctx.Err() != nil && err != nil {
 				return lines, failed
@@ -90,7 +92,7 @@ func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, f
 				continue
 			}
 			samples[who]++
-			line := newLine(suite, c.Name, contender.Impl, s)
+			line := newLine(suite, c.Name, contender.Impl, procs, s)
 			lines = append(lines, line)
 			if _, err := fmt.Fprintln(r.Raw, line); err != nil {
 				return lines, errors.Join(failed, fmt.Errorf("writing raw results: %w", err))
@@ -101,4 +103,13 @@ func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, f
 		}
 	}
 	return lines, failed
+}
+
+// sample calls Sample with as many cores as c asks for, and returns how many that were.
+func (c Contender) sample(ctx context.Context, target time.Duration) (s Sample, procs int, err error) {
+	if c.Procs > 0 {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(c.Procs))
+	}
+	s, err = c.Sample(ctx, target)
+	return s, runtime.GOMAXPROCS(0), err
 }

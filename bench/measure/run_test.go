@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"testing"
 	"time"
 
@@ -99,20 +100,46 @@ func TestLengthsAreTakenOnce(t *testing.T) {
 	assert.Equal(t, []Value{{Bytes, 77}}, lines[0].Values)
 }
 
+// A contender has the cores that it asks for and its lines say so; the others have all.
+func TestContendersOnOneCore(t *testing.T) {
+	before := runtime.GOMAXPROCS(3)
+	defer runtime.GOMAXPROCS(before)
+	var seen []int
+	look := func(impl string, procs int, err error) Contender {
+		return Contender{Impl: impl, Procs: procs, Sample: func(context.Context, time.Duration) (Sample, error) {
+			seen = append(seen, runtime.GOMAXPROCS(0))
+			return Sample{N: 1, Values: []Value{{Nanoseconds, 1}}}, err
+		}}
+	}
+	var raw bytes.Buffer
+	lines, err := runner(&raw, io.Discard, 1).Run(t.Context(), "abe", []Case{{Name: "seal", Contenders: []Contender{
+		look("a", 0, nil), look("a-1core", 1, nil), look("b", 0, nil), look("broken", 1, errors.New("broken")), look("c", 0, nil)}}})
+	require.ErrorContains(t, err, "broken")
+	assert.Equal(t, []int{3, 1, 3, 1, 3}, seen)
+	assert.Contains(t, raw.String(), "/impl=a-1core-1\t")
+	_, fromFile, err := ReadRaw(&raw)
+	require.NoError(t, err)
+	require.Equal(t, lines, fromFile)
+	assert.Equal(t, "a-1core", lines[1].Impl)
+	assert.Equal(t, []int{3, 1, 3, 3}, []int{lines[0].Procs, lines[1].Procs, lines[2].Procs, lines[3].Procs})
+}
+
 func TestPatienceEnds(t *testing.T) {
 	for _, c := range []struct {
-		patience time.Duration
-		want     []string
+		patience, ofCase time.Duration
+		want             []string
 	}{
-		{0, []string{"a1"}},                           // the first took twice as long
-		{15 * time.Millisecond, []string{"a1", "a2"}}, // two took longer
-		{time.Hour, []string{"a1", "a2", "a3", "a4"}},
+		{0, 0, []string{"a1"}},                           // the first took twice as long
+		{15 * time.Millisecond, 0, []string{"a1", "a2"}}, // two took longer
+		{time.Hour, 0, []string{"a1", "a2", "a3", "a4"}},
+		{time.Hour, time.Millisecond, []string{"a1", "a2", "a3", "a4"}}, // a case may ask for more, not for less
+		{0, time.Hour, []string{"a1", "a2", "a3", "a4"}},
 	} {
 		var log []string
 		r := runner(io.Discard, io.Discard, 4)
 		r.Patience = c.patience
 		slow := scripted("a", &log, func(int) error { time.Sleep(20 * time.Millisecond); return nil })
-		lines, err := r.Run(t.Context(), "abe", []Case{{Name: "seal", Contenders: []Contender{slow}}})
+		lines, err := r.Run(t.Context(), "abe", []Case{{Name: "seal", Contenders: []Contender{slow}, Patience: c.ofCase}})
 		require.NoError(t, err)
 		if c.patience == 15*time.Millisecond && len(log) == 1 {
 			continue // the machine slept longer than asked for

@@ -14,7 +14,7 @@ import (
 func synthetic() []Line {
 	var lines []Line
 	add := func(name, impl string, n int, values ...Value) {
-		lines = append(lines, newLine("abe", name, impl, Sample{N: n, Values: values}))
+		lines = append(lines, newLine("abe", name, impl, 2, Sample{N: n, Values: values}))
 	}
 	for round := range 6 {
 		r := float64(round)

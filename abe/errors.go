@@ -3,6 +3,7 @@ package abe
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/veilchart/veilchart/internal/wire"
 )
@@ -46,7 +47,7 @@ type DeniedError struct {
 func (e *DeniedError) Error() string {
 	switch e.Kind {
 	case DeniedPolicy:
-		return "abe: this key does not satisfy the policy: " + e.Explanation.String()
+		return "abe: this key does not satisfy the policy: " + strings.TrimPrefix(e.Explanation.String(), "refused: ")
 	case DeniedAuthority:
 		return "abe: this object was sealed for keys of another authority: use a key that this authority issued"
 	case DeniedWindow:

@@ -40,6 +40,33 @@ func Explain(p *Policy, v *Vocabulary, attributes []Attribute) Explanation {
 	if err := v.Check(p); err != nil {
 		return Explanation{text: "refused: " + strings.TrimPrefix(err.Error(), "abe: ")}
 	}
+	return explain(p, v, attributes, attributes)
+}
+
+// explainKey is Explain for the items of a key. It knows the ranges that its numbers and dates were issued under: components of another range than
+// the header's fit nothing in it, whatever the value is.
+func explainKey(p *Policy, v *Vocabulary, items []atom) Explanation {
+	attributes := holding{items: items}.attributes()
+	var fitting []Attribute
+	var other []string
+	for i, a := range attributes {
+		d := v.find(a.Name)
+		if was, _ := parseAtom([]byte(items[i])); (a.Kind == Number || a.Kind == Date) && a.Kind == d.is.ordinal() && (was.lo != d.lo || was.hi != d.hi) {
+			was := declaration{name: a.Name, is: d.is, lo: was.lo, hi: was.hi}
+			other = append(other, fmt.Sprintf("%v was issued under %v, and the object was sealed under %v", a, &was, d))
+		} else {
+			fitting = append(fitting, a)
+		}
+	}
+	e := explain(p, v, fitting, attributes)
+	if len(other) > 0 && !e.Granted {
+		e.text += "; " + join(other, ", and ") + ": ask the authority which range is the right one, and for a key or an object of it"
+	}
+	return e
+}
+
+// explain explains a policy that means something under v. all are the attributes to be shown, those that do not fit the declarations of v too.
+func explain(p *Policy, v *Vocabulary, attributes, all []Attribute) Explanation {
 	x := newExplainer(p, v, attributes)
 	everything := make([]bool, len(x.attributes))
 	for i := range everything {
@@ -63,7 +90,7 @@ func Explain(p *Policy, v *Vocabulary, attributes []Attribute) Explanation {
 	if nested {
 		e.text += "; the fewest that would do: " + join(e.Missing, " and ")
 	}
-	e.text += "; you have " + p.possessions(attributes)
+	e.text += "; you have " + p.possessions(all)
 	return e
 }
 

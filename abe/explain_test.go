@@ -195,3 +195,46 @@ func TestExplainComparisons(t *testing.T) {
 	}
 	assert.True(t, Explain(policyOf(t, "age >= 18"), v, []Attribute{{Name: "age", Value: "20", Kind: Number}}).Granted)
 }
+
+// A key of another declared range fits nothing that the header asks of the name, and the refusal says so. Explain alone, which sees values, grants.
+func TestExplainAnotherRange(t *testing.T) {
+	p := policyOf(t, "age >= 18 and role = doctor")
+	sealed := p.declarations(vocabulary(t, "age: number 0..200"))
+	items, err := vocabulary(t, "age: number 0..150").items(attributes(t, "age = 30", "role = doctor"))
+	require.NoError(t, err)
+	require.True(t, Explain(p, sealed, attributes(t, "age = 30", "role = doctor")).Granted)
+	e := explainKey(p, sealed, items)
+	assert.False(t, e.Granted)
+	assert.Empty(t, e.Used)
+	assert.Equal(t, []string{"age >= 18"}, e.Missing)
+	assert.Equal(t, "refused: needs age >= 18; you have role = doctor and age = 30; age = 30 was issued under age: number 0..150, and the object was sealed under age: number 0..200: "+
+		"ask the authority which range is the right one, and for a key or an object of it", e.String())
+	assert.NotContains(t, (&DeniedError{Kind: DeniedPolicy, Explanation: e}).Error(), "refused")
+
+	same := p.declarations(vocabulary(t, "age: number 0..150"))
+	assert.True(t, explainKey(p, same, items).Granted)
+	low := policyOf(t, "age < 18 or role = nurse")
+	assert.Equal(t, "refused: needs one of age < 18 or role = nurse; you have role = doctor and age = 30", explainKey(low, same, items).String(), "as Explain says")
+	assert.True(t, explainKey(policyOf(t, "age >= 18 or role = doctor"), sealed, items).Granted, "by the role")
+}
+
+// The same with a key and an object: params of another vocabulary under the id of the key's authority.
+func TestAnotherRangeIsRefusedInWords(t *testing.T) {
+	a := generate(t)
+	small, err := a.WithVocabulary(vocabulary(t, "age: number 0..150"))
+	require.NoError(t, err)
+	large, err := a.WithVocabulary(vocabulary(t, "age: number 0..200"))
+	require.NoError(t, err)
+	sealed, err := large.Params().Seal(policyOf(t, "age >= 18"), []byte("x"), nil)
+	require.NoError(t, err)
+	k, err := small.IssueKey(always, attributes(t, "age = 30")...)
+	require.NoError(t, err)
+	_, err = k.Open(sealed, nil)
+	d := denied(t, err, DeniedPolicy)
+	require.False(t, d.Explanation.Granted)
+	require.ErrorContains(t, err, "abe: this key does not satisfy the policy: needs age >= 18; you have age = 30; age = 30 was issued under age: number 0..150, and the object was sealed under")
+	k, err = large.IssueKey(always, attributes(t, "age = 30")...)
+	require.NoError(t, err)
+	_, err = k.Open(sealed, nil)
+	require.NoError(t, err)
+}

@@ -10,8 +10,13 @@ import (
 	"strings"
 )
 
-// labelBlind derives the flag that stands for an atom: key, atom.
-const labelBlind = "blind"
+// Labels that derive the flag that stands for an atom: key, atom. The negation of a name declared one relies on it that no key holds two of its
+// values, which is not so for keys that were issued while the name was declared otherwise. Its values have flags of their own, so that
+// no policy asks for flags of the one kind that keys hold of the other.
+const (
+	labelBlind    = "blind"
+	labelBlindOne = "blind-one" // name = value, of a name declared one
+)
 
 const (
 	blindPrefix = "b."
@@ -30,7 +35,8 @@ const (
 // its holder the number of flags, and that two keys share some. Who has the key of the blinding can undo it by trying.
 //
 // The vocabulary of params is public: give an authority that issues blinded keys none, and keep the vocabulary with the key of the blinding.
-// docs/spec/policy.md section 10.
+// Sealers and the authority use the same one. It may change between calls, and nothing compares it with what it was: a change that
+// WithVocabulary would refuse opens nothing by that, but keys and objects from before it may no longer meet. docs/spec/policy.md section 10.
 type Blinding struct{ hidden **blindingParts }
 
 type blindingParts struct{ key [keySize]byte }
@@ -52,10 +58,13 @@ func (b *Blinding) check() error {
 	return nil
 }
 
-// flag is the name of the flag that stands for an atom.
-func (b *Blinding) flag(a atom) string {
-	key := (*b.hidden).key
-	token := derive(labelBlind, key[:], []byte(a))
+// flag is the name of the flag that stands for an atom under v.
+func (b *Blinding) flag(v *Vocabulary, a atom) string {
+	key, label := (*b.hidden).key, labelBlind
+	if p, err := parseAtom([]byte(a)); err == nil && p.kind == atomText && v.find(p.name).is == declaredOne {
+		label = labelBlindOne
+	}
+	token := derive(label, key[:], []byte(a))
 	return blindPrefix + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(token[:blindSize]))
 }
 
@@ -71,7 +80,7 @@ func (b *Blinding) Policy(p *Policy, v *Vocabulary) (*Policy, error) {
 	}
 	flags := make([]string, f.leaves())
 	for i, a := range f.atoms {
-		flags[i] = b.flag(a)
+		flags[i] = b.flag(v, a)
 	}
 	blinded, err := ParsePolicy(string(f.root.append(nil, flags)))
 	if err != nil {
@@ -93,7 +102,7 @@ func (b *Blinding) Attributes(v *Vocabulary, attributes ...Attribute) ([]Attribu
 	var flags []Attribute
 	for _, item := range items {
 		for _, a := range itemAtoms(item) {
-			flags = append(flags, Attribute{Name: b.flag(a)})
+			flags = append(flags, Attribute{Name: b.flag(v, a)})
 		}
 	}
 	if len(flags) > maxItems {

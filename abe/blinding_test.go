@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,20 +27,25 @@ func TestBlindingFlags(t *testing.T) {
 	part := func(s string) string {
 		return string(binary.BigEndian.AppendUint32(nil, uint32(len(s)))) + s
 	}
-	flag := func(atom string) string {
+	labelled := func(label, atom string) string {
 		h := sha3.NewSHAKE256()
-		h.Write([]byte(part("veilchart/abe/v1/blind") + part(strings.Repeat("\x07", 32)) + part(atom)))
+		h.Write([]byte(part("veilchart/abe/v1/"+label) + part(strings.Repeat("\x07", 32)) + part(atom)))
 		token := make([]byte, 16)
 		h.Read(token)
 		return "b." + strings.TrimRight(strings.ToLower(base32.StdEncoding.EncodeToString(token)), "=")
 	}
+	flag := func(atom string) string { return labelled("blind", atom) }
 	v := vocabulary(t, wardVocabulary)
 	b := blinding(t, 7)
-	doctor, notPsychiatry := flag("\x01\x02\x00\x00\x00\x04role\x00\x00\x00\x06doctor"), flag("\x01\x05\x00\x00\x00\x04dept\x00\x00\x00\x0apsychiatry")
+	const role = "\x01\x02\x00\x00\x00\x04role\x00\x00\x00\x06doctor"
+	doctor, notPsychiatry := labelled("blind-one", role), flag("\x01\x05\x00\x00\x00\x04dept\x00\x00\x00\x0apsychiatry")
 	upper := flag("\x01\x03\x00\x00\x00\x03age" + strings.Repeat("\x00", 8) + strings.Repeat("\x00", 7) + "\x96" + "\x01" + strings.Repeat("\x00", 7) + "\x01")
 	p, err := b.Policy(policyOf(t, "2 of (role = doctor, dept != psychiatry, age >= 128)"), v)
 	require.NoError(t, err)
 	assert.Equal(t, fmt.Sprintf("2 of (%s, %s, %s)", doctor, notPsychiatry, upper), p.String())
+	p, err = b.Policy(policyOf(t, "role = doctor"), nil)
+	require.NoError(t, err)
+	assert.Equal(t, flag(role), p.String(), "not declared one")
 	assert.Equal(t, "b.dymkwkdrnuyejabrq54pbh5c4m", flag("\x01\x01\x00\x00\x00\x01a"), "the same as ever")
 	attributes, err := b.Attributes(v, attributes(t, "role = doctor", "age = 130")...)
 	require.NoError(t, err)
@@ -76,11 +82,49 @@ func TestBlindingKeepsMeaning(t *testing.T) {
 			require.Equal(rt, opens(rt, p, v, atomsOf(rt, v, attributes...)), opens(rt, blinded, nil, atomsOf(rt, nil, flags...)))
 			other, err := blinding(rt, 0xaa).Attributes(v, attributes...)
 			require.NoError(rt, err)
-			if b.flag("x") != blinding(rt, 0xaa).flag("x") {
+			if x := (Attribute{Name: "x"}).atom(); b.flag(v, x) != blinding(rt, 0xaa).flag(v, x) {
 				require.False(rt, opens(rt, blinded, nil, atomsOf(rt, nil, other...)), "another key")
 			}
 		}
 	})
+}
+
+// Nothing compares the vocabularies that one blinding is used with. Whatever a name was declared when a key was issued, and is when an object is
+// sealed, a negation opens for nobody who holds the value.
+func TestBlindingUnderAnotherVocabulary(t *testing.T) {
+	kinds := []string{"", "role: text", "role: one of biller, doctor, nurse", "role: one of doctor, nurse", "role: many of biller, doctor, nurse", "role: many of doctor, nurse"}
+	held := [][]string{{"role = doctor"}, {"role = nurse"}, {"role = doctor", "role = nurse"}, {"role = doctor", "role = nurse", "role = biller"}, {"role = biller"}}
+	b := blinding(t, 3)
+	opened, tried := 0, 0
+	for _, then := range kinds {
+		for _, now := range kinds[2:] {
+			for _, asked := range []string{"not role = doctor", "role != nurse", "not role in (doctor, nurse)", "role = doctor"} {
+				p, err := b.Policy(policyOf(t, asked), vocabulary(t, now))
+				if err != nil { // nobody is left
+					require.ErrorContains(t, err, "never satisfied")
+					continue
+				}
+				for _, texts := range held {
+					flags, err := b.Attributes(vocabulary(t, then), attributes(t, texts...)...)
+					if err != nil { // not issued: two values of one, or a value that is not declared
+						continue
+					}
+					has := func(role string) bool { return slices.Contains(texts, "role = "+role) }
+					honest := map[string]bool{"not role = doctor": !has("doctor"), "role != nurse": !has("nurse"), "not role in (doctor, nurse)": !has("doctor") && !has("nurse"), "role = doctor": has("doctor")}[asked]
+					got := opens(t, p, nil, atomsOf(t, nil, flags...))
+					require.False(t, got && !honest, "issued under %q, sealed under %q: %s opens for %v", then, now, asked, texts)
+					if then == now {
+						require.Equal(t, honest, got, "%s under %q for %v", asked, now, texts)
+					}
+					if tried++; got {
+						opened++
+					}
+				}
+			}
+		}
+	}
+	require.Greater(t, opened, 20)
+	require.Greater(t, tried-opened, 100)
 }
 
 func TestBlindingRefuses(t *testing.T) {

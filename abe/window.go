@@ -12,17 +12,19 @@ type Day uint16
 // LastDay is the last day that can be sealed on, 2149-06-06.
 const LastDay Day = 1<<16 - 1
 
-const dayLayout = "2006-01-02"
+const (
+	dayLayout  = "2006-01-02"
+	daySeconds = 24 * 60 * 60
+)
 
-// DayOf returns the day of t in UTC. Times before 1970 give the first day and times after LastDay give that: as an end of a Window
-// they mean what they should.
+// DayOf returns the day of t in UTC. Times before 1970-01-02 give that day, 1, and times after LastDay give LastDay. It never gives 0, which
+// means today in Options.Day: a date that is missing, the zero time, is not taken for it.
 func DayOf(t time.Time) Day {
-	days := t.Unix() / (24 * 60 * 60)
-	return Day(min(max(days, 0), int64(LastDay)))
+	return Day(min(max(t.Unix()/daySeconds, 1), int64(LastDay)))
 }
 
 // String is the date, such as 2027-01-31.
-func (d Day) String() string { return time.Unix(int64(d)*24*60*60, 0).UTC().Format(dayLayout) }
+func (d Day) String() string { return time.Unix(int64(d)*daySeconds, 0).UTC().Format(dayLayout) }
 
 // MarshalText returns String. The error is always nil.
 func (d Day) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
@@ -30,14 +32,16 @@ func (d Day) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 // UnmarshalText reads a date such as 2027-01-31, from 1970-01-01 to 2149-06-06.
 func (d *Day) UnmarshalText(text []byte) error {
 	t, err := time.Parse(dayLayout, string(text))
-	if err != nil || DayOf(t).String() != string(text) {
+	day := Day(t.Unix() / daySeconds) // wraps round where there is no such day
+	if err != nil || day.String() != string(text) {
 		return fmt.Errorf("abe: %.20q is no sealing day: write a date from 1970-01-01 to %v, such as 2027-01-31", text, LastDay)
 	}
-	*d = DayOf(t)
+	*d = day
 	return nil
 }
 
-// Window is the sealing days whose objects a key opens, both ends included: Window{First: 0, Last: LastDay} is all of them. A key that
+// Window is the sealing days whose objects a key opens, both ends included: Window{First: 0, Last: LastDay} is all of them. A First that
+// is left out is 0, and the key reads the whole past. A key that
 // is to read the history of a record begins at or before its oldest object. Its end stops the key from opening what is sealed later, by
 // mathematics and not by a check; it does not stop it from opening what was sealed inside, however much later it is tried. The sealer
 // chooses the day: one who antedates an object seals for keys that have ended.
@@ -71,7 +75,7 @@ func (f *formula) withDay(day Day) *formula { return f.withAnyOf(dayAtoms(uint16
 // today is the sealing day by the clock.
 func today() (Day, error) {
 	now := time.Now()
-	if day := DayOf(now); day > 0 && day < LastDay {
+	if day := DayOf(now); day > 1 && day < LastDay {
 		return day, nil
 	}
 	return 0, errors.New("abe: the clock says " + now.UTC().Format(dayLayout) + ": set it, or give the sealing day in Options.Day")

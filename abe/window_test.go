@@ -28,7 +28,9 @@ func TestDay(t *testing.T) {
 	}
 	require.Equal(t, Day(1), DayOf(time.Date(1970, 1, 2, 23, 59, 59, 0, time.UTC)))
 	require.Equal(t, Day(1), DayOf(time.Date(1970, 1, 3, 0, 30, 0, 0, time.FixedZone("", 3600))), "in UTC it is the day before")
-	require.Equal(t, Day(0), DayOf(time.Date(1950, 1, 2, 0, 0, 0, 0, time.UTC)))
+	for _, missing := range []time.Time{{}, time.Unix(0, 0), time.Date(1950, 1, 2, 0, 0, 0, 0, time.UTC), time.Date(1970, 1, 1, 23, 59, 59, 0, time.UTC)} {
+		require.Equal(t, Day(1), DayOf(missing), "never 0, which is today in Options.Day")
+	}
 	require.Equal(t, LastDay, DayOf(time.Date(2500, 1, 2, 0, 0, 0, 0, time.UTC)))
 	day, err := today()
 	require.NoError(t, err)
@@ -117,4 +119,14 @@ func TestFormulaWithDay(t *testing.T) {
 		_, ok = f.satisfy(func(v atom) bool { return slices.Contains(dayAtoms(uint16(day)), v) })
 		require.False(t, ok, "with the day alone")
 	}
+}
+
+// A date that is missing is sealed as the first day there is, and not as today.
+func TestMissingDateIsNotToday(t *testing.T) {
+	a := generate(t)
+	sealed, err := a.Params().Seal(parsePolicy(t, "a"), nil, &Options{Day: DayOf(time.Time{})})
+	require.NoError(t, err)
+	h, err := Inspect(sealed)
+	require.NoError(t, err)
+	require.Equal(t, "1970-01-02", h.Day.String())
 }

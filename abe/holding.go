@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/veilchart/veilchart/internal/pairing"
@@ -102,12 +103,31 @@ func decodeHolding(d *wire.Decoder) (h holding) {
 	for range n {
 		item, err := decodeItem(d.Bytes(maxItem))
 		if err != nil {
-			d.Failf("attribute: %v", err)
+			d.Failf("%v", err)
+			return holding{}
+		}
+		if i := len(h.items); i > 0 && sameOrdinal(h.items[i-1], item) {
+			d.Failf("%v", twice(item))
 			return holding{}
 		}
 		h.items = append(h.items, item)
 	}
 	return h
+}
+
+// sameOrdinal reports whether two neighbours among the items of a key are numbers, or dates, of one name: a key with both would pass
+// negations by the one and comparisons by the other. Items are sorted, so that such items are neighbours, whatever their ranges.
+func sameOrdinal(before, item atom) bool {
+	const tail = 8 + 8 + 1 + 8 // lo, hi, level, prefix
+	if item[1] != atomNumber && item[1] != atomDate {
+		return false
+	}
+	head := item[:len(item)-tail] // version, type and name with its length
+	return strings.HasPrefix(string(before), string(head))
+}
+
+func twice(item atom) error {
+	return fmt.Errorf("%s is there twice: a key has one number or date of a name", itemAttribute(item).Name)
 }
 
 // issuingVersion is the version of the formats of docs/spec/issuing.md.
@@ -119,6 +139,7 @@ func appendIssuing(kind wire.Kind) []byte {
 
 // decodeIssuing reads the prefix of a format of docs/spec/issuing.md.
 func decodeIssuing(d *wire.Decoder, kind wire.Kind) {
+	d.About(kind)
 	h := d.Header(kind)
 	switch {
 	case d.Err() != nil:

@@ -218,7 +218,6 @@ func itemSize(item []byte) int {
 // decodeItems decodes the attributes.
 func (k *rawKey) decodeItems(outer *wire.Decoder) []atom {
 	items := make([]atom, 0, k.n)
-	var before Attribute
 	d := wire.NewDecoder(k.items)
 	for range k.n {
 		item, err := decodeItem(d.Bytes(maxItem))
@@ -233,12 +232,10 @@ func (k *rawKey) decodeItems(outer *wire.Decoder) []atom {
 				return nil
 			}
 		}
-		u := itemAttribute(item)
-		if (u.Kind == Number || u.Kind == Date) && u.Kind == before.Kind && u.Name == before.Name {
-			outer.Failf("%s is there twice: a key has one number or date of a name", u.Name)
+		if i := len(items); i > 0 && sameOrdinal(items[i-1], item) {
+			outer.Failf("%v", twice(item))
 			return nil
 		}
-		before = u
 		items = append(items, item)
 	}
 	return items

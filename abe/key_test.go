@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/veilchart/veilchart/internal/pairing"
+	"github.com/veilchart/veilchart/internal/wire"
 )
 
 func TestEncodingsRoundTrip(t *testing.T) {
@@ -244,4 +246,55 @@ func TestSecretsPrintAsRedacted(t *testing.T) {
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", secret)
 		require.Contains(t, log.String(), `"secret":"redacted"`)
 	}
+}
+
+// Two numbers, or two dates, of one name are in no encoding of what a key holds: neither in one range nor in two.
+func TestNoTwoNumbersOfAName(t *testing.T) {
+	item := func(declared string, text string) atom {
+		v, err := ParseVocabulary(declared)
+		require.NoError(t, err)
+		item, err := named(t, text)[0].item(v)
+		require.NoError(t, err)
+		return item
+	}
+	age := item("age: number 0..150", "age = 12")
+	for name, c := range map[string]struct {
+		other atom
+		good  bool
+	}{
+		"the same range":   {item("age: number 0..150", "age = 70"), false},
+		"another range":    {item("age: number -5..9", "age = 7"), false},
+		"another name":     {item("ages: number 0..150", "ages = 12"), true},
+		"a shorter name":   {item("ag: number 0..150", "ag = 12"), true},
+		"a date":           {item("age: date 1990-01-01..2000-01-01", "age = 1995-01-01"), true}, // no vocabulary gives both, and neither is the other
+		"a text":           {item("", "age = \"12\""), true},
+		"a flag of a name": {item("", "age"), true},
+	} {
+		items := []atom{age, c.other}
+		slices.Sort(items)
+		d := wire.NewDecoder(holding{always, items}.append(nil))
+		h := decodeHolding(d)
+		k := rawKey{version: version2, n: 2}
+		for _, item := range items {
+			k.items = wire.AppendString(k.items, string(item))
+		}
+		outer := wire.NewDecoder(nil)
+		decoded := k.decodeItems(outer)
+		if c.good {
+			require.NoError(t, d.Finish(), name)
+			require.NoError(t, outer.Err(), name)
+			require.Equal(t, items, h.items)
+			require.Equal(t, items, decoded)
+			continue
+		}
+		require.ErrorIs(t, d.Err(), ErrFormat, name)
+		require.ErrorContains(t, d.Err(), "age is there twice", name)
+		require.Empty(t, h.items)
+		require.ErrorContains(t, outer.Err(), "age is there twice", name)
+	}
+	born := "born: date 1990-01-01..2000-01-01"
+	items := []atom{item(born, "born = 1995-01-01"), item(born, "born = 1996-01-01")}
+	d := wire.NewDecoder(holding{always, items}.append(nil))
+	decodeHolding(d)
+	require.ErrorContains(t, d.Err(), "born is there twice")
 }

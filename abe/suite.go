@@ -30,6 +30,22 @@ func (s Suite) String() string {
 	return fmt.Sprintf("unknown suite %d", uint8(s))
 }
 
+// MarshalText returns String, so that a suite is its name in JSON. The error is always nil.
+func (s Suite) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the name of a suite.
+func (s *Suite) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "FABEO":
+		*s = FABEO
+	case "TKN20":
+		*s = TKN20
+	default:
+		return fmt.Errorf("abe: %.20q is no suite: write FABEO or TKN20", text)
+	}
+	return nil
+}
+
 // A suite is three types behind these interfaces. They know atoms and formulas, and nothing of attributes, policies, days or formats
 // but the bytes of their own part. All are immutable and safe for concurrent use.
 
@@ -69,6 +85,7 @@ const (
 
 // decodePrefix reads the common prefix and refuses versions and suites that are not known.
 func decodePrefix(d *wire.Decoder, kind wire.Kind) (version uint8, suite Suite) {
+	d.About(kind)
 	h := d.Header(kind)
 	suite = Suite(h.Suite)
 	switch {

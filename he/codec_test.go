@@ -176,7 +176,7 @@ func TestColumnsThatAreNotCanonical(t *testing.T) {
 	}
 	// A column of another kind or package.
 	_, err := NewColumn(k.ExposeSecret())
-	require.ErrorContains(t, err, "this is a he secret key")
+	require.ErrorContains(t, err, "the kind is he secret key (0x0301), not he column (0x0302)")
 	_, err = NewColumn([]byte("resourceType,Patient"))
 	require.ErrorIs(t, err, ErrFormat)
 }

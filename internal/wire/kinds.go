@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Kind says what an object is. The high byte is the package, the low byte counts. Numbers are never reused: one that is
 // retired stays in the table with the word "retired".
@@ -62,10 +65,19 @@ var kindNames = map[Kind]string{
 	KindWardState: "ward progress",
 }
 
-// String names the kind for error messages.
+// String names the kind for error messages, such as "abe key (0x0103)".
 func (k Kind) String() string {
-	if s, ok := kindNames[k]; ok {
-		return "a " + s
+	name, ok := kindNames[k]
+	if !ok {
+		name = "unknown"
 	}
-	return fmt.Sprintf("an object of unknown kind %#04x", uint16(k))
+	return fmt.Sprintf("%s (%#04x)", name, uint16(k))
+}
+
+// title is the beginning of errors about an object of the kind: "abe: key: ".
+func (k Kind) title() string {
+	if k == 0 {
+		return ""
+	}
+	return strings.Replace(kindNames[k], " ", ": ", 1) + ": "
 }

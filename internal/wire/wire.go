@@ -53,9 +53,10 @@ func AppendString(b []byte, v string) []byte {
 // Decoder reads an encoding from front to back. After its first error it returns zero values; Finish reports that error.
 // The zero Decoder is at the end of an empty input.
 type Decoder struct {
-	b   []byte
-	off int
-	err error
+	b     []byte
+	off   int
+	about Kind // what errors begin with, or 0
+	err   error
 }
 
 // NewDecoder reads b, which must not change until Finish. What Raw and Bytes return are slices of b.
@@ -70,10 +71,13 @@ func (d *Decoder) Remaining() int { return len(d.b) - d.off }
 // Err is the first error, or nil.
 func (d *Decoder) Err() error { return d.err }
 
+// About makes errors begin with the package and the name of a kind, for callers that add neither.
+func (d *Decoder) About(kind Kind) { d.about = kind }
+
 // Failf records an error at the present offset unless there is one already. It is for checks of the caller's own.
 func (d *Decoder) Failf(format string, args ...any) {
 	if d.err == nil {
-		d.err = fmt.Errorf("%w at byte %d: %s", ErrFormat, d.off, fmt.Sprintf(format, args...))
+		d.err = fmt.Errorf("%s%w at byte %d: %s", d.about.title(), ErrFormat, d.off, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -90,7 +94,7 @@ func (d *Decoder) Header(want Kind) Header {
 		d.Failf("no veilchart object: wrong magic")
 	case h.Kind != want:
 		d.off = 4
-		d.Failf("this is %v, not %v", h.Kind, want)
+		d.Failf("the kind is %v, not %v: give the object that is asked for", h.Kind, want)
 	default:
 		return h
 	}

@@ -107,12 +107,18 @@ func TestEveryTruncationAndExtensionIsRefused(t *testing.T) {
 func TestHeaderNamesWhatItFound(t *testing.T) {
 	d := NewDecoder(AppendHeader(nil, Header{KindDPLedger, 1, 0}))
 	d.Header(KindABEKey)
-	require.EqualError(t, d.Finish(), "malformed encoding at byte 4: this is a dp budget ledger, not a abe key")
+	require.EqualError(t, d.Finish(), "malformed encoding at byte 4: the kind is dp budget ledger (0x0401), not abe key (0x0103): give the object that is asked for")
+
+	d = NewDecoder(AppendHeader(nil, Header{KindABEParams, 1, 0})[:7])
+	d.About(KindABEParams)
+	d.Header(KindABEParams)
+	require.EqualError(t, d.Finish(), "abe: public parameters: malformed encoding at byte 0: truncated: 8 more bytes needed, 7 left")
+	require.ErrorIs(t, d.Err(), ErrFormat)
 
 	d = NewDecoder([]byte("PK\x03\x04 a zip file"))
 	d.Header(KindABEKey)
 	require.EqualError(t, d.Err(), "malformed encoding at byte 0: no veilchart object: wrong magic")
-	assert.Equal(t, "an object of unknown kind 0xffff", Kind(0xffff).String())
+	assert.Equal(t, "unknown (0xffff)", Kind(0xffff).String())
 }
 
 func TestLengthsAreBoundedBeforeAllocation(t *testing.T) {

@@ -1,6 +1,7 @@
 package abe
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -37,6 +38,7 @@ type lexer struct {
 	text    string
 	off     int
 	decoded []byte // of the last string with escapes
+	wanted  string // what may stand here, where the parser knows it better
 }
 
 func (l *lexer) next() (token, error) {
@@ -59,7 +61,7 @@ func (l *lexer) next() (token, error) {
 		case isDigit(c) || c == '-' && len(word) > 1 && isDigit(word[1]):
 			return token{tokenNumber, start, word}, nil
 		}
-		return token{}, &SyntaxError{start, showText(word), "a name, a value or a number", "begin with a letter; a value that does not, put in double quotes"}
+		return token{}, &SyntaxError{start, showText(word), cmp.Or(l.wanted, "a name, a value or a number"), "begin with a letter; a value that does not, put in double quotes"}
 	case c == '"':
 		return l.quoted()
 	case c == '(':
@@ -91,10 +93,10 @@ func (l *lexer) take(kind tokenKind, n int) token {
 // stray explains a character that begins no token.
 func (l *lexer) stray() error {
 	r, size := utf8.DecodeRuneInString(l.text[l.off:])
-	e := &SyntaxError{l.off, showText(l.text[l.off : l.off+size]), "a name, an operator or a parenthesis", ""}
+	e := &SyntaxError{l.off, showText(l.text[l.off : l.off+size]), cmp.Or(l.wanted, "a name, an operator or a parenthesis"), ""}
 	switch {
 	case r == utf8.RuneError && size == 1:
-		e.Fix = "write the policy in UTF-8"
+		e.Fix = "write the text in UTF-8"
 	case r == '&' || r == '|':
 		e.Fix = `write the word "and" or the word "or"`
 	case r == '\'' || r == '`' || r == '“' || r == '”' || r == '„' || r == '«' || r == '»' || r == '‘' || r == '’':
@@ -103,8 +105,10 @@ func (l *lexer) stray() error {
 		e.Fix = "use parentheses"
 	case r == ':':
 		e.Fix = "write = between a name and its value; put a value with a colon in double quotes"
+	case r == '/' && l.off > 0 && isDigit(l.text[l.off-1]):
+		e.Fix = "dates are written year first, such as 1999-12-31; put a value with this character in double quotes"
 	case r == '#' || r == '/' || r == ';':
-		e.Fix = "a policy has no comments and ends where its text ends; put a value with this character in double quotes"
+		e.Fix = "there are no comments; put a value with this character in double quotes"
 	case !isVisible(r):
 		e.Found = fmt.Sprintf("the invisible U+%04X", r)
 		e.Fix = "leave it out; only space, tab and line ends may stand between words"
@@ -145,7 +149,7 @@ func (l *lexer) quoted() (token, error) {
 			}
 			r, size = decoded, n
 		case r == utf8.RuneError && size == 1:
-			return token{}, &SyntaxError{i, showText(l.text[i : i+1]), "UTF-8", "write the policy in UTF-8"}
+			return token{}, &SyntaxError{i, showText(l.text[i : i+1]), "UTF-8", "write the text in UTF-8"}
 		case !isAssigned(r):
 			return token{}, &SyntaxError{i, fmt.Sprintf("U+%04X", r), "an assigned character of Unicode " + unicodeVersion, "leave it out"}
 		case !isVisible(r):

@@ -32,6 +32,8 @@ func parseNumber(s string) (int64, string) {
 	switch {
 	case err != nil && strings.Trim(strings.TrimPrefix(s, "-"), "0123456789") == "" && s != "" && s != "-":
 		return 0, "numbers go from -9223372036854775808 to 9223372036854775807"
+	case err != nil && strings.Count(s, ".") == 2 && strings.Trim(s, "0123456789.") == "" && !strings.Contains(s, ".."):
+		return 0, "dates are written year first, such as 1999-12-31"
 	case err != nil:
 		return 0, "numbers are integers, such as 18 or -5"
 	case strconv.FormatInt(x, 10) != s:

@@ -83,6 +83,14 @@ func (p *parser) advance() (err error) {
 	return err
 }
 
+// advanceTo is advance where only wanted may follow.
+func (p *parser) advanceTo(wanted string) error {
+	p.wanted = wanted
+	err := p.advance()
+	p.wanted = ""
+	return err
+}
+
 // checkUses refuses the first leaf of a plain policy that asks for its attribute once more than maxUses. Of other policies this is known after
 // expansion only.
 func (p *parser) checkUses() error {

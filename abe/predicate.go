@@ -69,7 +69,7 @@ func (p *parser) predicate() (q predicate, err error) {
 		}
 		err = p.comparison(&q)
 	case p.tok.kind == tokenWord && p.tok.text == "in":
-		if err := p.advance(); err != nil {
+		if err := p.advanceTo("a range or a list"); err != nil {
 			return q, err
 		}
 		if p.tok.kind == tokenOpen {
@@ -95,10 +95,13 @@ func (p *parser) count() error {
 
 // comparison reads an operator and the one value after it.
 func (p *parser) comparison(q *predicate) (err error) {
-	if err := p.advance(); err != nil {
+	ordered, wanted := q.op != opEqual && q.op != opUnequal, "a value"
+	if ordered {
+		wanted = "a number or a date"
+	}
+	if err := p.advanceTo(wanted); err != nil {
 		return err
 	}
-	ordered := q.op != opEqual && q.op != opUnequal
 	if ordered && (p.tok.kind == tokenString || p.tok.kind == tokenWord) {
 		return p.unexpected("a number or a date", "only numbers and dates have an order; they stand without quotes, such as 18 or 1990-01-31")
 	}
@@ -118,7 +121,7 @@ func (p *parser) literal() (kind Kind, err error) {
 		if strings.Contains(p.tok.text, "..") {
 			return kind, p.unexpected("a value", "a range stands after in, such as age in 18..65")
 		}
-		if kind, err = p.ordinal(p.tok.text); err != nil {
+		if kind, err = p.ordinal(p.tok.text, "; any text stands in double quotes"); err != nil {
 			return kind, err
 		}
 	default:
@@ -128,21 +131,24 @@ func (p *parser) literal() (kind Kind, err error) {
 	return kind, p.advance()
 }
 
-// ordinal checks a number or a date in the token in hand.
-func (p *parser) ordinal(text string) (Kind, error) {
+// ordinal checks a number or a date in the token in hand. instead says what else may stand there.
+func (p *parser) ordinal(text, instead string) (Kind, error) {
 	kind := Number
 	if looksLikeDate(text) {
 		kind = Date
 	}
 	if _, fix := parseOrdinal(kind, text); fix != "" {
-		return kind, p.unexpected("a number or a date", fix+"; any text stands in double quotes")
+		return kind, p.unexpected("a number or a date", fix+instead)
 	}
 	return kind, nil
 }
 
 // list = "(" value { "," value } ")"
 func (p *parser) list(q *predicate) error {
-	if err := p.open(); err != nil {
+	p.wanted = "a value"
+	err := p.open()
+	p.wanted = ""
+	if err != nil {
 		return err
 	}
 	for {
@@ -159,7 +165,7 @@ func (p *parser) list(q *predicate) error {
 		if p.tok.kind != tokenComma {
 			break
 		}
-		if err := p.advance(); err != nil {
+		if err := p.advanceTo("a value"); err != nil {
 			return err
 		}
 		if err := p.count(); err != nil {
@@ -178,11 +184,11 @@ func (p *parser) span(q *predicate) error {
 	if p.tok.kind != tokenNumber || !ok {
 		return p.unexpected("a range or a list", "write in 18..65, without spaces in the range, or in (a, b, c)")
 	}
-	kind, err := p.ordinal(lo)
+	kind, err := p.ordinal(lo, "")
 	if err != nil {
 		return err
 	}
-	kindHi, err := p.ordinal(hi)
+	kindHi, err := p.ordinal(hi, "")
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// SyntaxError says where the text of a policy or an attribute is wrong and what to do about it.
+// SyntaxError says where the text of a policy, an attribute or a vocabulary is wrong and what to do about it.
 type SyntaxError struct {
 	Offset   int    // byte offset in the text, from 0
 	Found    string // what is there, shortened, nothing in it invisible
@@ -15,7 +15,7 @@ type SyntaxError struct {
 
 // Error is one line of visible characters, whatever the policy holds.
 func (e *SyntaxError) Error() string {
-	s := fmt.Sprintf("syntax error at byte %d: expected %s, found %s", e.Offset, e.Expected, e.Found)
+	s := fmt.Sprintf("abe: syntax error at byte %d: expected %s, found %s", e.Offset, e.Expected, e.Found)
 	if e.Fix != "" {
 		s += "; " + e.Fix
 	}

@@ -272,6 +272,14 @@ func (p *parser) enumeration(d *declaration) error {
 // declaredRange = value ".." value, in one token
 func (p *parser) declaredRange(d *declaration) error {
 	tok, q := p.tok, predicate{}
+	such := "age: number 0..150"
+	if d.is == declaredDate {
+		such = "born: date 1900-01-01..2100-12-31"
+	}
+	expected := "a range of " + meaningTexts[d.is] + "s"
+	if tok.kind != tokenNumber || !strings.Contains(tok.text, "..") {
+		return p.unexpected(expected, "write the range, without spaces in it, such as "+such)
+	}
 	from := len(p.policy.values)
 	if err := p.span(&q); err != nil {
 		return err
@@ -279,7 +287,7 @@ func (p *parser) declaredRange(d *declaration) error {
 	ends := p.policy.values[from:]
 	p.policy.values = p.policy.values[:from]
 	if q.kind != d.is.ordinal() {
-		return &SyntaxError{tok.off, showText(tok.text), "a range of " + meaningTexts[d.is] + "s", "write such as age: number 0..150 or born: date 1900-01-01..2100-12-31"}
+		return &SyntaxError{tok.off, showText(tok.text), expected, "write such as " + such}
 	}
 	d.lo, _ = parseOrdinal(q.kind, ends[0])
 	d.hi, _ = parseOrdinal(q.kind, ends[1])
@@ -296,6 +304,20 @@ func (v *Vocabulary) String() string {
 		return ""
 	}
 	return v.text
+}
+
+// MarshalText returns String, so that a vocabulary is a string in JSON. The error is always nil.
+func (v *Vocabulary) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText sets v to what ParseVocabulary reads in text; the error is a *SyntaxError. It is for a new Vocabulary that nobody else has
+// yet.
+func (v *Vocabulary) UnmarshalText(text []byte) error {
+	parsed, err := ParseVocabulary(string(text))
+	if err != nil {
+		return err
+	}
+	*v = *parsed
+	return nil
 }
 
 // Check says whether p means something under v: whether what it compares or negates is declared so that it can be, whether it can be satisfied at all
@@ -320,7 +342,16 @@ func (d *declaration) admits(a Attribute) error {
 			return refuse(a.Name + " is not declared; " + declareHint(a.Kind, a.Name) + ", or give a text")
 		}
 	case a.Kind != d.is.ordinal():
-		return refuse(d.name + " is declared " + d.String() + "; give a " + kindTexts[d.is.ordinal()])
+		kind := d.is.ordinal()
+		fix := "give a " + kindTexts[kind]
+		if _, none := parseOrdinal(kind, a.Value); kind != Text && none == "" { // 42 as a text: it is there, and its kind is not
+			fix = fmt.Sprintf("set Kind to %s, or use ParseAttribute(`%s = %s`)", kindNames[kind], a.Name, a.Value)
+		} else if d.is == declaredFlag {
+			fix = "give it without a value, of kind Text"
+		} else if kind == Text {
+			fix += ": set Kind to Text, or put the value in double quotes for ParseAttribute"
+		}
+		return refuse(d.name + " is declared " + abbreviate(d.String()) + "; " + fix)
 	case d.is == declaredFlag && a.Value != "":
 		return refuse(d.name + " is declared a flag; give it without a value")
 	case d.is != declaredFlag && a.Value == "":
@@ -335,7 +366,10 @@ func (d *declaration) admits(a Attribute) error {
 	return nil
 }
 
-var kindTexts = [...]string{Text: "text", Number: "number", Date: "date"}
+var (
+	kindTexts = [...]string{Text: "text", Number: "number", Date: "date"}
+	kindNames = [...]string{Number: "Number", Date: "Date"}
+)
 
 // declareHint says how to declare a name so that its values can be of a kind.
 func declareHint(kind Kind, name string) string {

@@ -1,6 +1,7 @@
 package abe
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -74,8 +75,12 @@ func TestVocabularyRefuses(t *testing.T) {
 		{`a: one of ""`, 10, "no empty value"},
 		{"a: flag\nb: one of c, d, c", 8, "remove one of the two c"},
 		{`b: many of c, "\u{63}"`, 0, "remove one of the two c"},
-		{"a: number", 9, "a range"},
-		{"a: number 5", 10, "a range"},
+		{"a: number", 9, "expected a range of numbers, found the end; write the range, without spaces in it, such as age: number 0..150"},
+		{"a: number 5", 10, "a range of numbers"},
+		{"a: number 0 .. 5", 10, "without spaces in it"},
+		{"a: number (1, 2)", 10, "a range of numbers"},
+		{"a: date", 7, "such as born: date 1900-01-01..2100-12-31"},
+		{"a: date 1.1.1900..31.12.2000", 8, "dates are written year first"},
 		{"a: number 0..150 years", 17, "the end of the line"},
 		{"a: number 150..0", 10, "not above the last"},
 		{"a: number 1..1", 10, "2 to 9223372036854775808 values"},
@@ -163,12 +168,15 @@ func TestItemsRefuse(t *testing.T) {
 		{[]string{"on-call = yes"}, "give it without a value"},
 		{[]string{"age = 151"}, "outside of the range that is declared, age: number 0..150"},
 		{[]string{"age = -1"}, "outside of the range"},
-		{[]string{"age = \"18\""}, "give a number"},
+		{[]string{"age = \"18\""}, "age is declared age: number 0..150; set Kind to Number, or use ParseAttribute(`age = 18`)"},
+		{[]string{"age = \"018\""}, "give a number"},
+		{[]string{"born = \"1990-01-31\""}, "set Kind to Date, or use ParseAttribute(`born = 1990-01-31`)"},
+		{[]string{"on-call = 5"}, "give it without a value, of kind Text"},
 		{[]string{"age = 1990-01-31"}, "give a number"},
 		{[]string{"age"}, "give a number"},
 		{[]string{"born = 18"}, "give a date"},
 		{[]string{"born = 1899-12-31"}, "outside of the range"},
-		{[]string{"role = 5"}, "give a text"},
+		{[]string{"role = 5"}, "give a text: set Kind to Text, or put the value in double quotes for ParseAttribute"},
 		{[]string{"height = 180"}, "height is not declared; declare it in the vocabulary, such as height: number 0..150"},
 		{[]string{"since = 2024-01-01"}, "such as since: date"},
 		{[]string{"dept != psychiatry"}, "the authority itself adds"},
@@ -320,4 +328,43 @@ func TestDecodeDeclarations(t *testing.T) {
 	}
 	_, err := decodeDeclarations(policyOf(t, "age > 3"), strings.Repeat("\n", maxVocabulary+1))
 	assert.ErrorContains(t, err, "over the limit")
+}
+
+// A vocabulary and a suite are texts in JSON, alone and in a header, and are read back.
+func TestVocabularyAndSuiteInJSON(t *testing.T) {
+	for _, text := range []string{wardVocabulary, "", "dept: many of \"intensive  care\", er\n"} {
+		v := vocabulary(t, text)
+		out, err := json.Marshal(v)
+		require.NoError(t, err)
+		want, err := json.Marshal(v.String())
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(out))
+		again := new(Vocabulary)
+		require.NoError(t, json.Unmarshal(out, again))
+		assert.Equal(t, v.String(), again.String())
+		assert.Equal(t, v.find("dept").values, again.find("dept").values)
+	}
+	kept := vocabulary(t, "a: flag")
+	var syntax *SyntaxError
+	require.ErrorAs(t, json.Unmarshal([]byte(`"a: flag\nb: number"`), kept), &syntax)
+	assert.Equal(t, 17, syntax.Offset)
+	assert.Equal(t, "a: flag\n", kept.String(), "as it was")
+
+	v := vocabulary(t, wardVocabulary)
+	for suite, name := range map[Suite]string{FABEO: `"FABEO"`, TKN20: `"TKN20"`} {
+		header := Header{Suite: suite, Policy: policyOf(t, "age >= 18"), Vocabulary: policyOf(t, "age >= 18").declarations(v)}
+		out, err := json.Marshal(header)
+		require.NoError(t, err)
+		assert.Contains(t, string(out), `"Suite":`+name)
+		assert.Contains(t, string(out), `"Vocabulary":"age: number 0..150\n"`)
+		var again Header
+		require.NoError(t, json.Unmarshal(out, &again))
+		assert.Equal(t, suite, again.Suite)
+		assert.NoError(t, again.Vocabulary.Check(again.Policy))
+	}
+	suite := TKN20
+	for _, bad := range []string{`"fabeo"`, `""`, `"unknown suite 3"`, `1`} {
+		assert.Error(t, json.Unmarshal([]byte(bad), &suite), bad)
+		assert.Equal(t, TKN20, suite)
+	}
 }

@@ -27,7 +27,7 @@
 // There are two suites with one API. FABEO (Riepel and Wee, CCS 2022) over BLS12-381 with its multi-use index, made an IND-CCA key encapsulation
 // by the transformation of Fujisaki and Okamoto, is the fast one. It is proven adaptively secure in the generic group model together with
 // the random oracle model; that is weaker evidence than a proof from a standard assumption. TKN20 (Tomida, Kawahara and Nishimaki, PKC 2020) through circl is
-// proven from the decisional linear assumption, and slow: sealing to 100 leaves, or issuing as many components, takes a second or two where FABEO takes hundredths of one. BLS12-381 is commonly put
+// proven from the decisional linear assumption, and slow: sealing to 100 leaves, or issuing as many components, takes a second or two where FABEO takes milliseconds. BLS12-381 is commonly put
 // at 117 to 120 bits of security. Neither withstands a quantum computer; Options.HybridTo adds ML-KEM-768. Payloads are in Tink's AES256-GCM-HKDF streaming format.
 //
 // Keys can be delegated, given out in two parts with a gateway (IssueMediated) or made by t of n issuers (Split), in suite FABEO: docs/spec/issuing.md. Rewrap puts another

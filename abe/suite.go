@@ -15,7 +15,7 @@ const (
 	// models. Take it unless you have to have a standard assumption.
 	FABEO Suite = 1
 	// TKN20 is the scheme of Tomida, Kawahara and Nishimaki (PKC 2020) as implemented by circl, proven from a standard assumption in
-	// the random oracle model: tens of times slower (a policy of 100 leaves takes about a second to seal), keys and headers several times larger, and without Delegate, mediated decryption, threshold issuing and Check.
+	// the random oracle model: several times slower to open, tens to hundreds of times to seal and issue (sealing to 100 leaves takes about a second), keys and headers several times larger, and without Delegate, mediated decryption, threshold issuing and Check.
 	TKN20 Suite = 2
 )
 

@@ -21,7 +21,7 @@ type abeSuite struct {
 }
 
 func newABE() abeSuite {
-	return abeSuite{streamBytes: 128 << 20, memoryBytes: 4 << 30, records: 1000, batchLeaves: 10, coldLeaves: []int{10, 100}, coreLeaves: []int{10, 100}}
+	return abeSuite{streamBytes: 512 << 20, memoryBytes: 4 << 30, records: 1000, batchLeaves: 10, coldLeaves: []int{10, 100}, coreLeaves: []int{10, 100}}
 }
 
 func (abeSuite) name() string { return "abe" }

@@ -31,12 +31,7 @@ func TestAttackVectors(t *testing.T) {
 	specSays(t, "(43 files)")
 	outcomes, refused := map[string]int{}, map[string]int{}
 	for _, file := range files {
-		b, err := os.ReadFile(file)
-		require.NoError(t, err)
-		var v vector
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		require.NoError(t, d.Decode(&v), file)
+		v := readVector[vector](t, file)
 		outcomes[v.Outcome]++
 		refused[v.Refused]++
 		t.Run(filepath.Base(file), v.check)

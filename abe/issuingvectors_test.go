@@ -121,12 +121,7 @@ func TestIssuingVectors(t *testing.T) {
 	require.Equal(t, issuingVectorFiles, len(files))
 	outcomes := map[string]int{}
 	for _, file := range files {
-		b, err := os.ReadFile(file)
-		require.NoError(t, err)
-		var v issuingVector
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		require.NoError(t, d.Decode(&v), file)
+		v := readVector[issuingVector](t, file)
 		outcomes[v.Outcome]++
 		t.Run(filepath.Base(file), v.check)
 	}

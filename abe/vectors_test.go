@@ -261,12 +261,7 @@ func checkVectors(t *testing.T, version string, count, gate, lock int) {
 	require.Len(t, files, count)
 	outcomes, refused := map[string]int{}, map[string]int{}
 	for _, file := range files {
-		b, err := os.ReadFile(file)
-		require.NoError(t, err)
-		var v vector
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.DisallowUnknownFields()
-		require.NoError(t, d.Decode(&v), file)
+		v := readVector[vector](t, file)
 		outcomes[v.Outcome]++
 		refused[v.Refused]++
 		t.Run(version+"/"+filepath.Base(file), v.check)
@@ -278,4 +273,14 @@ func checkVectors(t *testing.T, version string, count, gate, lock int) {
 	require.Equal(t, outcomes[noMatch], refused[refusedByGate]+refused[refusedByLock])
 	require.Equal(t, gate, refused[refusedByGate])
 	require.Equal(t, lock, refused[refusedByLock])
+}
+
+// readVector reads one file, without fields that V does not know.
+func readVector[V any](t *testing.T, file string) (v V) {
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	require.NoError(t, d.Decode(&v), file)
+	return v
 }

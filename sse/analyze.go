@@ -31,6 +31,41 @@ func (t term) word() string {
 	return word
 }
 
+// index gives what a document is found by, and the encoded values of its stored fields.
+func (s Schema) index(d *Document) (postings []posting, values []byte, err error) {
+	for name, v := range d.Fields {
+		terms, err := s.indexTerms(name, v)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, t := range terms {
+			postings = append(postings, posting{term: t})
+		}
+	}
+	slices.SortFunc(postings, func(a, b posting) int { return strings.Compare(string(a.term), string(b.term)) })
+	return postings, nil, nil // fields differ in their terms, and those of a field are distinct
+}
+
+// aux says which lists a term has beside that of its rows.
+func (s Schema) aux(term) (impacts, positions bool) { return false, false }
+
+// vocabularyWord is the word that stands for the term in the vocabulary of its field, and the number of the field. Terms that are in
+// no vocabulary have none.
+func (s Schema) vocabularyWord(t term) (field uint16, word string, ok bool) {
+	name := t.field()
+	if !s.vocabulary(name) {
+		return 0, "", false
+	}
+	word = t.word()
+	n, _ := s.number(name)
+	return n, word, word != ""
+}
+
+// vocabularyTerm is the term of a word in the vocabulary of the field with that number: the inverse of vocabularyWord.
+func (s Schema) vocabularyTerm(field uint16, word string) term {
+	return s.wordTerm(s.fieldName(field), word)
+}
+
 // indexTerms are the terms by which a document with these values in the field is found: distinct, in the order of their first
 // appearance.
 func (s Schema) indexTerms(field string, values []Value) ([]term, error) {

@@ -116,22 +116,17 @@ func prepare(schema Schema, b Batch) ([]item, error) {
 	}
 	for i := range b.Put {
 		d := &b.Put[i]
-		it := item{document: document{row: row{d.ID, d.Revision, d.Stored}}}
+		it := item{document: document{row: row{id: d.ID, revision: d.Revision, stored: d.Stored}}}
 		if d.Revision == 0 {
 			return nil, fmt.Errorf("sse: %w: document %q has no revision: count from 1", ErrBatch, d.ID)
 		}
 		if len(d.Stored) > MaxStored {
 			return nil, fmt.Errorf("sse: %w: document %q stores %d bytes, %d are the limit: store an address instead", ErrBatch, d.ID, len(d.Stored), MaxStored)
 		}
-		for name, values := range d.Fields {
-			terms, err := schema.indexTerms(name, values)
-			if err != nil {
-				return nil, fmt.Errorf("document %q: %w", d.ID, err)
-			}
-			it.terms = append(it.terms, terms...)
+		var err error
+		if it.postings, it.values, err = schema.index(d); err != nil {
+			return nil, fmt.Errorf("document %q: %w", d.ID, err)
 		}
-		slices.Sort(it.terms)
-		it.terms = slices.Compact(it.terms)
 		if err := add(it); err != nil {
 			return nil, err
 		}

@@ -3,18 +3,11 @@ package sse
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/veilchart/veilchart/internal/wire"
 )
-
-// document is what goes into a segment: a row and its terms, or the tombstone of a deleted document, which has none.
-type document struct {
-	row
-	terms []term // sorted, distinct
-	tomb  bool
-}
 
 // builder collects the rows and lists of one full segment in memory.
 type builder struct {
@@ -64,8 +57,8 @@ func (b *builder) add(d document) {
 		return
 	}
 	r := b.addDoc(d.row)
-	for _, t := range d.terms {
-		b.addRows(t, r)
+	for _, p := range d.postings {
+		b.addRows(p.term, r)
 	}
 }
 
@@ -195,29 +188,25 @@ func (d *draft) lists(long []pendingList) {
 // words builds the vocabularies and the list of all terms that are in none.
 func (d *draft) words(schema Schema, terms []term) error {
 	var rest []term
-	words := make([][]string, len(schema.Fields))
-	fields := schema.sorted()
+	words := make(map[uint16][]string)
 	for _, t := range terms {
-		i, ok := slices.BinarySearchFunc(fields, t.field(), func(f Field, name string) int { return strings.Compare(f.Name, name) })
-		if ok && (fields[i].Prefix || fields[i].Fuzzy) {
-			words[i] = append(words[i], t.word())
+		if field, word, ok := schema.vocabularyWord(t); ok {
+			words[field] = append(words[field], word)
 		} else {
 			rest = append(rest, t)
 		}
 	}
-	for i, w := range words {
-		if len(w) == 0 {
-			continue
-		}
+	for _, field := range slices.Sorted(maps.Keys(words)) {
+		w := words[field]
 		slices.Sort(w)
 		b, err := encodeVocab(w)
 		if err != nil {
 			return err
 		}
 		if len(b) > maxVocab {
-			return fmt.Errorf("sse: %w: the vocabulary of field %q has %d bytes, %d is the limit: write smaller batches", ErrBatch, fields[i].Name, len(b), maxVocab)
+			return fmt.Errorf("sse: %w: the vocabulary of field %q has %d bytes, %d is the limit: write smaller batches", ErrBatch, schema.fieldName(field), len(b), maxVocab)
 		}
-		d.segment.vocabs = append(d.segment.vocabs, vocabMeta{uint8(i), uint32(len(b))})
+		d.segment.vocabs = append(d.segment.vocabs, vocabMeta{uint8(field), uint32(len(b))})
 		d.vocabs = append(d.vocabs, b)
 	}
 	d.terms = appendTerms(nil, rest)

@@ -17,6 +17,14 @@ func testTerm(field, word string) term {
 	return newTerm(Field{Name: field, Type: Keyword}, word)
 }
 
+func testPostings(terms ...term) []posting {
+	p := make([]posting, len(terms))
+	for i, t := range terms {
+		p[i].term = t
+	}
+	return p
+}
+
 func TestRowListRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		limit := uint32(rapid.IntRange(1, 200_000).Draw(t, "limit"))
@@ -226,7 +234,7 @@ func TestVocabulariesAgree(t *testing.T) {
 // Lengths of lists, IDs and segments that share a fingerprint: the builder asks for other keys.
 func TestCollisionTakesAnotherSegment(t *testing.T) {
 	b := newBuilder()
-	b.add(document{row: row{id: "x", revision: 1}, terms: []term{testTerm("tag", "a")}})
+	b.add(document{row: row{id: "x", revision: 1}, postings: testPostings(testTerm("tag", "a"))})
 	d, err := b.layout(smallSchema, newSegmentKeys(key{1}, ID{1}, ID{2}))
 	require.NoError(t, err)
 	require.NotNil(t, d)

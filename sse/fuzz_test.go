@@ -52,8 +52,8 @@ func FuzzSealedManifest(f *testing.F) {
 
 func FuzzTail(f *testing.F) {
 	docs := []document{
-		{row: row{"a", 1, []byte("stored")}, terms: []term{testTerm("tag", "x"), testTerm("tag", "xyz")}},
-		{row: row{"b", 2, nil}, tomb: true},
+		{row: row{id: "a", revision: 1, stored: []byte("stored")}, postings: testPostings(testTerm("tag", "x"), testTerm("tag", "xyz"))},
+		{row: row{id: "b", revision: 2}, tomb: true},
 	}
 	f.Add(encodeTail(docs), uint32(1), uint32(2))
 	f.Add(encodeTail(docs[:1]), uint32(1), uint32(1))
@@ -83,7 +83,7 @@ func FuzzTerms(f *testing.F) {
 
 func FuzzRowPage(f *testing.F) {
 	plain := make([]byte, pageRoom)
-	fillRowPage(plain, 7, []row{{"id", 1, []byte("stored")}, {"other", 3, nil}})
+	fillRowPage(plain, 7, []row{{id: "id", revision: 1, stored: []byte("stored")}, {id: "other", revision: 3}})
 	f.Add(plain)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		plain := make([]byte, pageRoom)

@@ -145,8 +145,7 @@ func (ix *Index) loadLists(l *loaded, pages map[pageKey][]byte, vocabs [][]byte,
 	if err != nil {
 		return ix.damaged(c.id, at, err)
 	}
-	state := ix.current()
-	fields := state.manifest.schema.sorted()
+	schema := ix.current().manifest.schema
 	for i, b := range vocabs {
 		v, err := decodeVocab(b[:c.vocabs[i].bytes])
 		var words []string
@@ -157,7 +156,7 @@ func (ix *Index) loadLists(l *loaded, pages map[pageKey][]byte, vocabs [][]byte,
 			return ix.damaged(c.id, c.vocabRegion(i).first, err)
 		}
 		for _, w := range words {
-			terms = append(terms, newTerm(fields[c.vocabs[i].field], w))
+			terms = append(terms, schema.vocabularyTerm(uint16(c.vocabs[i].field), w))
 		}
 	}
 	// The same steps as those of a search, on pages in memory.

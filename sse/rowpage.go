@@ -22,13 +22,6 @@ const (
 
 var errRows = errors.New("its rows do not decode")
 
-// row is what a segment keeps of a document beside its terms.
-type row struct {
-	id       string
-	revision uint64
-	stored   []byte
-}
-
 func (r row) size() int { return rowHead + len(r.id) + len(r.stored) }
 
 func (r row) append(b []byte) []byte {

@@ -194,6 +194,26 @@ func (s Schema) field(name string) (Field, error) {
 	return Field{}, fmt.Errorf("sse: field %q %w: it has %s", name, ErrSchema, strings.Join(names, ", "))
 }
 
+// number is the number of the field with that name.
+func (s Schema) number(name string) (n uint16, ok bool) {
+	for _, f := range s.Fields {
+		if f.Name < name {
+			n++
+		}
+		ok = ok || f.Name == name
+	}
+	return n, ok
+}
+
+// fieldName is the name of the field with that number; empty if there is none.
+func (s Schema) fieldName(n uint16) string {
+	fields := s.sorted()
+	if int(n) >= len(fields) {
+		return ""
+	}
+	return fields[n].Name
+}
+
 // The encoding is in docs/spec/sse-analysis.md, section Schema.
 const (
 	schemaVersion = 1

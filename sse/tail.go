@@ -23,7 +23,7 @@ func encodeTail(docs []document) []byte {
 	for i := range docs {
 		b = docs[i].row.append(b)
 		if !docs[i].tomb {
-			terms = appendTerms(terms[:0], docs[i].terms)
+			terms = appendTerms(terms[:0], docs[i].terms())
 			b = binary.AppendUvarint(b, uint64(len(terms)))
 			b = append(b, terms...)
 		}
@@ -49,8 +49,13 @@ func decodeTail(b []byte, docs, rows uint32) ([]document, error) {
 		if m == 0 || n > uint64(len(b)-m) {
 			return nil, errTail
 		}
-		if d.terms, err = readTerms(b[m : m+int(n)]); err != nil {
+		terms, err := readTerms(b[m : m+int(n)])
+		if err != nil {
 			return nil, errTail
+		}
+		d.postings = make([]posting, len(terms))
+		for j, t := range terms {
+			d.postings[j].term = t
 		}
 		b = b[m+int(n):]
 	}
@@ -94,13 +99,15 @@ func newTail(docs []document, schema Schema, bytes int) *tail {
 	}
 	for i, d := range docs {
 		t.ids[d.id] = uint32(i)
-		for _, tm := range d.terms {
+		for _, p := range d.postings {
+			tm := p.term
 			m := t.lists[tm]
 			if m == nil {
 				m = roaring.New()
 				t.lists[tm] = m
-				if f := tm.field(); schema.vocabulary(f) {
-					t.words[f] = append(t.words[f], tm.word())
+				if f, word, ok := schema.vocabularyWord(tm); ok {
+					name := schema.fieldName(f)
+					t.words[name] = append(t.words[name], word)
 				}
 			}
 			m.Add(uint32(i))

@@ -3,19 +3,17 @@ package sse
 import (
 	"encoding/binary"
 	"fmt"
-	"strconv"
-	"strings"
 )
 
-// Query says which documents to find. Make it with Term, Range, Prefix, Fuzzy, And, Or and Not. It is checked against the schema
-// when it is used; the zero Query is refused.
+// Query says which documents to find. Make it with Term, Range, Prefix, Wildcard, Regexp, Fuzzy, Substring, Phrase, Sounds, Exists, All,
+// And, Or and Not, or with ParseQuery from text. It is checked against the schema when it is used; the zero Query is refused.
 type Query struct {
 	op       queryOp
-	field    string
-	value    Value // Term; Range: the lower end
-	high     Value // Range
-	text     string
-	distance int
+	field    string // all but And, Or, Not and All
+	value    Value  // Term; Range: the lower end
+	high     Value  // Range
+	text     string // Prefix, Wildcard, Regexp, Fuzzy, Substring, Phrase, Sounds
+	distance int    // Fuzzy
 	sub      []Query
 }
 
@@ -29,6 +27,13 @@ const (
 	opAnd
 	opOr
 	opNot
+	opWildcard
+	opRegexp
+	opSubstring
+	opPhrase
+	opSounds
+	opExists
+	opAll
 )
 
 // Term finds documents that have the value in the field. In a text field they must have all words of the value.
@@ -51,47 +56,50 @@ func Fuzzy(field, text string, distance int) Query {
 	return Query{op: opFuzzy, field: field, text: text, distance: distance}
 }
 
-// And finds documents that all of the queries find. There must be at least one.
-func And(q ...Query) Query { return Query{op: opAnd, sub: q} }
+// Wildcard finds documents with a value (keyword field) or a word (text and name fields) that as a whole matches the pattern: * stands
+// for any characters, also none, ? for one character, and \*, \? and \\ for the characters *, ? and \. Another backslash is refused.
+// The field needs Field.Prefix.
+func Wildcard(field, pattern string) Query {
+	return Query{op: opWildcard, field: field, text: pattern}
+}
 
-// Or finds documents that at least one of the queries finds. There must be at least one.
-func Or(q ...Query) Query { return Query{op: opOr, sub: q} }
+// Regexp finds documents with a value (keyword field) or a word (text and name fields) that as a whole matches the regular expression,
+// in the syntax of package regexp. The field needs Field.Prefix.
+func Regexp(field, expression string) Query {
+	return Query{op: opRegexp, field: field, text: expression}
+}
+
+// Substring finds documents with a value that has text somewhere in it, whatever the case and accents. The field needs
+// Field.Substring.
+func Substring(field, text string) Query { return Query{op: opSubstring, field: field, text: text} }
+
+// Phrase finds documents with a value that has the words of text one after the other. The field needs Field.Phrase.
+func Phrase(field, text string) Query { return Query{op: opPhrase, field: field, text: text} }
+
+// Sounds finds documents with a name that sounds like text, in a name field. Of several words each must be found.
+func Sounds(field, text string) Query { return Query{op: opSounds, field: field, text: text} }
+
+// Exists finds documents that have a value in the field.
+func Exists(field string) Query { return Query{op: opExists, field: field} }
+
+// All finds all documents.
+func All() Query { return Query{op: opAll} }
+
+// And finds documents that all of the queries find. There must be at least one; And of one query is that query.
+func And(q ...Query) Query { return join(opAnd, q) }
+
+// Or finds documents that at least one of the queries finds. There must be at least one; Or of one query is that query.
+func Or(q ...Query) Query { return join(opOr, q) }
+
+func join(op queryOp, q []Query) Query {
+	if len(q) == 1 {
+		return q[0]
+	}
+	return Query{op: op, sub: q}
+}
 
 // Not finds documents that the query does not find. Alone it finds all others.
 func Not(q Query) Query { return Query{op: opNot, sub: []Query{q}} }
-
-// String shows the query for people, values included: keep it out of logs where they are confidential.
-func (q Query) String() string {
-	switch q.op {
-	case opTerm:
-		return q.field + " = " + q.value.shown()
-	case opRange:
-		return q.field + " from " + end(q.value, "the least") + " to " + end(q.high, "the greatest")
-	case opPrefix:
-		return q.field + " begins with " + strconv.Quote(q.text)
-	case opFuzzy:
-		return fmt.Sprintf("%s within %d edits of %q", q.field, q.distance, q.text)
-	case opAnd, opOr:
-		word := map[queryOp]string{opAnd: " and ", opOr: " or "}[q.op]
-		parts := make([]string, len(q.sub))
-		for i, s := range q.sub {
-			parts[i] = s.String()
-		}
-		return "(" + strings.Join(parts, word) + ")"
-	case opNot:
-		if len(q.sub) == 1 {
-			return "not " + q.sub[0].String()
-		}
-	}
-	return "no query"
-}
-
-func end(v Value, open string) string {
-	if v == (Value{}) {
-		return open
-	}
-	return v.shown()
-}
 
 // Limits of a query.
 const (
@@ -184,8 +192,10 @@ func (p *plan) clause(q Query, depth int) (clause, error) {
 			}
 		}
 		return c, nil
+	case opWildcard, opRegexp, opSubstring, opPhrase, opSounds, opExists, opAll:
+		return clause{}, fmt.Errorf("sse: the query %v %w: this version does not answer queries of its kind", q, ErrSchema)
 	}
-	return clause{}, fmt.Errorf("sse: the zero Query %w: make one with Term, Range, Prefix, Fuzzy, And, Or or Not", ErrSchema)
+	return clause{}, fmt.Errorf("sse: the zero Query %w: make one with Term and the other constructors, or with ParseQuery", ErrSchema)
 }
 
 func (p *plan) leaf(l leaf) clause {

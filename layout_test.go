@@ -88,7 +88,11 @@ func forbidden(dir, p string) string {
 	_, toGround := under(p, ground)
 	_, inGround := under(dir, ground)
 	_, inJoiner := under(dir, joiners)
+	_, inServers := under(p, []string{"internal/servers"})
+	_, fromServers := under(dir, []string{"internal/servers", "bench"})
 	switch {
+	case inServers && !fromServers:
+		return "servers are for tests and bench"
 	case inJoiner:
 		return ""
 	case inGround && !toGround:
@@ -129,11 +133,12 @@ func TestWhoMayImportWhom(t *testing.T) {
 	}
 }
 
-// A package named ...test is a test suite for others; every other package ships without testing code.
+// A package named ...test is a test suite for others, and the ground floor's vectors and servers are for tests; every other package ships
+// without testing code.
 func TestShippedPackagesImportNoTestCode(t *testing.T) {
 	shipped, _ := imports(t)
 	for dir, list := range shipped {
-		if strings.HasSuffix(dir, "test") || dir == "internal/vectors" {
+		if strings.HasSuffix(dir, "test") || dir == "internal/vectors" || dir == "internal/servers" {
 			continue
 		}
 		for _, p := range list {
@@ -183,6 +188,7 @@ func TestForbiddenKnowsTheRules(t *testing.T) {
 		{"sse/postgres", "sse", true}, {"sse", "sse/postgres", false}, {"sse/postgres", "ledger", false},
 		{"examples/ward", "abe", true}, {"bench", "he", true}, {"internal/wire", "abe", false}, {"internal/pairing", "internal/wire", true},
 		{".", "abe", false}, {"utils", "abe", false}, {"internal/servers", "ledger/ipfs", true},
+		{"sse/postgres", "internal/servers", false}, {"examples/ward", "internal/servers", false}, {"bench", "internal/servers", true},
 	} {
 		assert.Equal(t, c.ok, forbidden(c.dir, c.imp) == "", "%s importing %s", c.dir, c.imp)
 	}

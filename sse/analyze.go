@@ -1,222 +1,190 @@
 package sse
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/veilchart/veilchart/internal/wire"
 )
 
-// A term is what a document is found by: a field, a type and a payload, encoded so that two terms are equal exactly if all three
-// are. It is the input of the pseudo-random functions. docs/spec/sse-analysis.md, section Terms.
-type term string
+// maxPlaces is the most places of words in one field of a document: what MaxText bytes of Chinese and of short words have room for.
+const maxPlaces = 1 << 22
 
-func newTerm(f Field, payload string) term {
-	b := make([]byte, 0, 4+len(f.Name)+1+4+len(payload))
-	b = wire.AppendString(b, f.Name)
-	b = append(b, uint8(f.Type))
-	return term(wire.AppendString(b, payload))
-}
-
-// word is the payload of a term of a keyword or text field, which is the word in the field's vocabulary. Other terms have none.
-func (t term) word() string {
-	d := wire.NewDecoder([]byte(t))
-	d.String(maxFieldName)
-	tag := Type(d.Uint8())
-	word := d.String(MaxKeyword)
-	if d.Finish() != nil || tag != Keyword && tag != Text {
-		return ""
-	}
-	return word
-}
-
-// index gives what a document is found by, and the encoded values of its stored fields.
+// index gives what a document is found by, sorted and distinct, and the encoded values of its fields with Stored.
 func (s Schema) index(d *Document) (postings []posting, values []byte, err error) {
-	for name, v := range d.Fields {
-		terms, err := s.indexTerms(name, v)
+	for _, name := range slices.Sorted(maps.Keys(d.Fields)) {
+		f, err := s.field(name)
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, t := range terms {
-			postings = append(postings, posting{term: t})
+		if postings, err = f.index(postings, d.Fields[name]); err != nil {
+			return nil, nil, err
 		}
 	}
 	slices.SortFunc(postings, func(a, b posting) int { return strings.Compare(string(a.term), string(b.term)) })
-	return postings, nil, nil // fields differ in their terms, and those of a field are distinct
-}
-
-// aux says which lists a term has beside that of its rows.
-func (s Schema) aux(term) (impacts, positions bool) { return false, false }
-
-// vocabularyWord is the word that stands for the term in the vocabulary of its field, and the number of the field. Terms that are in
-// no vocabulary have none.
-func (s Schema) vocabularyWord(t term) (field uint16, word string, ok bool) {
-	name := t.field()
-	if !s.vocabulary(name) {
-		return 0, "", false
-	}
-	word = t.word()
-	n, _ := s.number(name)
-	return n, word, word != ""
-}
-
-// vocabularyTerm is the term of a word in the vocabulary of the field with that number: the inverse of vocabularyWord.
-func (s Schema) vocabularyTerm(field uint16, word string) term {
-	return s.wordTerm(s.fieldName(field), word)
-}
-
-// indexTerms are the terms by which a document with these values in the field is found: distinct, in the order of their first
-// appearance.
-func (s Schema) indexTerms(field string, values []Value) ([]term, error) {
-	f, err := s.field(field)
+	values, err = s.encodeValues(d.Fields)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var terms []term
-	seen := make(map[string]bool)
-	add := func(payload string) {
-		if !seen[payload] {
-			seen[payload] = true
-			terms = append(terms, newTerm(f, payload))
-		}
+	return postings, values, nil
+}
+
+// index appends the postings of the field: distinct, in no order that means anything.
+func (f *Field) index(postings []posting, values []Value) ([]posting, error) {
+	if len(values) == 0 {
+		return postings, nil
 	}
-	for _, v := range values {
-		if err := f.takes(v); err != nil {
+	if f.Sort && len(values) > 1 {
+		return nil, f.refuse("a document has %d values in it, and hits cannot be sorted by several: give one, or leave Sort out", len(values))
+	}
+	checked := make([]Value, len(values)) // in normal form
+	for i, v := range values {
+		var err error
+		if checked[i], err = f.check(v); err != nil {
 			return nil, err
 		}
-		switch f.Type {
-		case Keyword:
-			word, err := f.keyword(v)
+	}
+	postings = append(postings, posting{term: f.term(tagExists, "")})
+	if f.Substring {
+		postings = f.appendDistinct(postings, tagGram, gramsOf(checked))
+	}
+	switch {
+	case f.Type == Text || f.Type == Name:
+		return f.indexText(postings, checked)
+	case f.Type.ranged():
+		l := f.ladder()
+		var payloads []string
+		for _, v := range checked {
+			n, err := f.number(v)
 			if err != nil {
 				return nil, err
 			}
-			add(word)
-		case Text:
-			if err := f.checkText(v); err != nil {
-				return nil, err
-			}
-			for _, word := range textWords(v.text, forIndex) {
-				add(word)
-			}
-		default:
-			pos, err := f.number(v)
-			if err != nil {
-				return nil, err
-			}
-			for _, n := range f.ladder().nodes(pos) {
-				if t := n.term(f); !seen[string(t)] {
-					seen[string(t)] = true
-					terms = append(terms, t)
-				}
+			for _, node := range l.nodes(l.position(n)) {
+				payloads = append(payloads, node.payload())
 			}
 		}
+		return f.appendDistinct(postings, uint8(f.Type), payloads), nil
 	}
-	return terms, nil
+	words := make([]string, len(checked))
+	for i, v := range checked {
+		words[i] = v.text
+	}
+	return f.appendDistinct(postings, uint8(f.Type), words), nil
 }
 
-// queryTerms are the terms that a document must all have to match the value. There is at least one.
-func (s Schema) queryTerms(field string, v Value) ([]term, error) {
-	f, err := s.field(field)
-	if err != nil {
-		return nil, err
+// appendDistinct appends a posting for each different payload.
+func (f *Field) appendDistinct(postings []posting, tag uint8, payloads []string) []posting {
+	if len(payloads) > 1 {
+		slices.Sort(payloads)
+		payloads = slices.Compact(payloads)
 	}
+	for _, p := range payloads {
+		postings = append(postings, posting{term: f.term(tag, p)})
+	}
+	return postings
+}
+
+// check is the value in its normal form; an error if the field does not take it.
+func (f *Field) check(v Value) (Value, error) {
 	if err := f.takes(v); err != nil {
-		return nil, err
+		return v, err
 	}
-	if f.Type == Integer || f.Type == Date {
-		pos, err := f.number(v)
-		if err != nil {
-			return nil, err
+	var err error
+	switch f.Type {
+	case Keyword:
+		v.text, err = f.keyword(v)
+	case Text, Name:
+		err = f.checkText(v)
+	case Bytes:
+		if len(v.text) == 0 || len(v.text) > MaxBytes {
+			err = f.refuse("a value of %d bytes: it takes 1 to %d", len(v.text), MaxBytes)
 		}
-		return []term{node{0, pos}.term(f)}, nil
+	default:
+		_, err = f.number(v)
 	}
-	words, err := f.words(v)
-	if err != nil {
-		return nil, err
+	if err == nil && f.Substring && len(v.text) > MaxKeyword {
+		err = f.refuse("the value %s has %d bytes, %d is the limit for fields with Substring: split it, or leave Substring out", v.shown(), len(v.text), MaxKeyword)
 	}
-	terms := make([]term, len(words))
-	for i, word := range words {
-		terms[i] = newTerm(f, word)
-	}
-	return terms, nil
+	return v, err
 }
 
-// words of a query on a keyword or text field: distinct, at least one.
-func (f Field) words(v Value) ([]string, error) {
-	if f.Type == Keyword {
-		word, err := f.keyword(v)
-		return []string{word}, err
+// A tally counts the words of one field of a document.
+type tally struct {
+	at    map[string]int
+	words []counted
+}
+
+type counted struct {
+	word   string
+	times  uint32
+	places []uint32
+}
+
+// count adds a number of occurrences.
+func (t *tally) count(word string, times uint32) *counted {
+	i, ok := t.at[word]
+	if !ok {
+		i = len(t.words)
+		t.at[word] = i
+		t.words = append(t.words, counted{word: word})
 	}
-	if err := f.checkText(v); err != nil {
-		return nil, err
+	t.words[i].times += times
+	return &t.words[i]
+}
+
+// indexText appends the postings of words, stems and sounds.
+func (f *Field) indexText(postings []posting, values []Value) ([]posting, error) {
+	c := cutter{why: forIndex}
+	length := uint32(0) // words of the field, which is the length of the document for BM25
+	for _, v := range values {
+		before := c.next
+		c.text(v.text)
+		length += c.next - before
+		if length > maxPlaces {
+			return nil, f.refuse("a document has more than %d words in it: split the document", maxPlaces)
+		}
+		c.next++ // one place is left free, so that no phrase runs on into the next value
 	}
-	var words []string
-	for _, word := range textWords(v.text, forQuery) {
-		if !slices.Contains(words, word) {
-			words = append(words, word)
+	exact := tally{at: make(map[string]int, len(c.tokens))}
+	for _, t := range c.tokens {
+		w := exact.count(t.word, 1)
+		if f.Phrase {
+			w.places = append(w.places, t.at)
 		}
 	}
-	if len(words) == 0 {
-		return nil, f.refuse("there is no word to look for in %s", v.shown())
+	if f.Language == "" || f.Prefix || f.Fuzzy || f.Phrase {
+		postings = f.appendWords(postings, uint8(f.Type), exact.words, length)
 	}
-	return words, nil
+	if f.Language != "" {
+		stems := tally{at: make(map[string]int, len(exact.words))}
+		for _, w := range exact.words {
+			stems.count(stem(f.Language, w.word), w.times)
+		}
+		postings = f.appendWords(postings, tagStem, stems.words, length)
+	}
+	if f.Type == Name {
+		var sounds []string
+		for _, v := range values {
+			sounds = appendSounds(sounds, v.text)
+		}
+		postings = f.appendDistinct(postings, tagSound, sounds)
+	}
+	return postings, nil
 }
 
-// vocabulary says whether the field keeps a vocabulary: the words of its terms, for prefix and fuzzy queries.
-func (s Schema) vocabulary(field string) bool {
-	f, err := s.field(field)
-	return err == nil && (f.Prefix || f.Fuzzy)
-}
-
-// wordTerm is the term of a word of the field's vocabulary.
-func (s Schema) wordTerm(field, word string) term {
-	f, err := s.field(field)
-	if err != nil {
-		return "" // no document has the empty term
+func (f *Field) appendWords(postings []posting, tag uint8, words []counted, length uint32) []posting {
+	for _, w := range words {
+		p := posting{term: f.term(tag, w.word), positions: w.places}
+		if f.Rank && tag == f.asked() {
+			p.impact = impact(w.times, length, f.words())
+		}
+		postings = append(postings, p)
 	}
-	return newTerm(f, word)
-}
-
-// prefixWords analyses the beginning of a value: a document matches if it has all words but the last, and one that begins with
-// the last.
-func (s Schema) prefixWords(field, text string) ([]string, error) {
-	f, err := s.field(field)
-	if err != nil {
-		return nil, err
-	}
-	if !f.Prefix {
-		return nil, f.refuse("it cannot be searched by prefix: set Field.Prefix and build the index again")
-	}
-	if f.Type == Keyword {
-		word, err := f.keyword(String(text))
-		return []string{word}, err
-	}
-	if err := f.checkText(String(text)); err != nil {
-		return nil, err
-	}
-	// The last word stays last also if it was there before: "ann ann" wants a word ann, and one that begins so.
-	words := textWords(text, forQuery)
-	if len(words) == 0 {
-		return nil, f.refuse("there is no word to look for in %s", String(text).shown())
-	}
-	return words, nil
-}
-
-// fuzzyWords analyses a value with typing errors: a document matches if it has a word near each of these.
-func (s Schema) fuzzyWords(field, text string) ([]string, error) {
-	f, err := s.field(field)
-	if err != nil {
-		return nil, err
-	}
-	if !f.Fuzzy {
-		return nil, f.refuse("it cannot be searched with typing errors: set Field.Fuzzy and build the index again")
-	}
-	return f.words(String(text))
+	return postings
 }
 
 // keyword is the normal form of a keyword: Unicode NFC, otherwise as given.
-func (f Field) keyword(v Value) (string, error) {
+func (f *Field) keyword(v Value) (string, error) {
 	if !utf8.ValidString(v.text) {
 		return "", f.refuse("the value %s is not valid UTF-8", v.shown())
 	}
@@ -236,7 +204,7 @@ func (f Field) keyword(v Value) (string, error) {
 	return v.text, nil
 }
 
-func (f Field) checkText(v Value) error {
+func (f *Field) checkText(v Value) error {
 	if len(v.text) > MaxText {
 		return f.refuse("a text of %d bytes is over the limit of %d: split the document", len(v.text), MaxText)
 	}

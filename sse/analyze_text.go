@@ -29,9 +29,37 @@ const (
 	forQuery purpose = false
 )
 
+// A token is a word of a text and the place where it stands. Words of spaced scripts take a place each, and so does each character of a
+// script without spaces; a pair stands where its first character does.
+type token struct {
+	word string
+	at   uint32
+}
+
 // textWords are the words of a text, in order, with repetitions. The text is valid UTF-8.
 func textWords(text string, why purpose) []string {
-	return cutWords(nil, foldText(text), why)
+	c := cutter{why: why}
+	c.text(text)
+	words := make([]string, len(c.tokens))
+	for i, t := range c.tokens {
+		words[i] = t.word
+	}
+	return words
+}
+
+// A cutter cuts texts into tokens.
+type cutter struct {
+	why    purpose
+	tokens []token
+	next   uint32 // place
+}
+
+func (c *cutter) text(text string) { c.words(foldText(text)) }
+
+// add appends a word on a place of its own.
+func (c *cutter) add(word string) {
+	c.tokens = append(c.tokens, token{word, c.next})
+	c.next++
 }
 
 // foldText unifies what people do not distinguish when they search: case, width and other compatibility forms, accents where
@@ -219,19 +247,17 @@ func optionalMark(base, mark rune) bool {
 	return false
 }
 
-// cutWords appends the words of folded text.
-func cutWords(words []string, folded string, why purpose) []string {
+// words appends the words of folded text.
+func (c *cutter) words(folded string) {
 	for folded != "" {
 		n, spaced := script(folded)
-		run := folded[:n]
-		folded = folded[n:]
 		if spaced {
-			words = cutSpaced(words, run, why)
+			c.spaced(folded[:n])
 		} else {
-			words = cutPairs(words, run, why)
+			c.pairs(folded[:n])
 		}
+		folded = folded[n:]
 	}
-	return words
 }
 
 // script is the length of the run at the front that is written with spaces between words, or without. Marks belong to
@@ -261,8 +287,8 @@ func unspaced(r rune) bool {
 		unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) && unicode.In(r, unicode.L, unicode.N)
 }
 
-// cutSpaced appends the words of a run by the word boundaries of UAX 29, without what is no letter or digit at their ends.
-func cutSpaced(words []string, run string, why purpose) []string {
+// spaced appends the words of a run by the word boundaries of UAX 29, without what is no letter or digit at their ends.
+func (c *cutter) spaced(run string) {
 	state := -1
 	ascii := isASCII(run) // most text is, and needs no tables
 	for run != "" {
@@ -270,6 +296,9 @@ func cutSpaced(words []string, run string, why purpose) []string {
 		if ascii {
 			n := asciiWord(run)
 			word, run = run[:n], run[n:]
+			if n == 1 && wordClass(word[0]) != classLetter && wordClass(word[0]) != classDigit {
+				continue
+			}
 		} else {
 			word, run, state = uniseg.FirstWordInString(run, state)
 		}
@@ -280,14 +309,13 @@ func cutSpaced(words []string, run string, why purpose) []string {
 			for !utf8.RuneStart(word[cut]) {
 				cut--
 			}
-			words = cutSpaced(words, word[:cut], why)
+			c.spaced(word[:cut])
 			word = strings.TrimLeftFunc(word[cut:], func(r rune) bool { return !unicode.In(r, unicode.L, unicode.N) })
 		}
 		if word != "" {
-			words = append(words, word)
+			c.add(word)
 		}
 	}
-	return words
 }
 
 // asciiWord is the length of the first piece of an ASCII text by the word boundaries of UAX 29, as far as it matters here: pieces
@@ -331,24 +359,24 @@ func wordClass(c byte) int {
 	return classOther
 }
 
-// cutPairs appends the characters of a run, each with its marks, and the pairs of neighbours.
-func cutPairs(words []string, run string, why purpose) []string {
+// pairs appends the characters of a run, each with its marks, and the pairs of neighbours.
+func (c *cutter) pairs(run string) {
 	var last string
 	count := 0
 	for run != "" {
 		char := character(run)
 		run = run[len(char):]
 		char = fewMarks(char)
-		if why == forIndex || count == 0 && run == "" {
-			words = append(words, char)
+		if c.why == forIndex || count == 0 && run == "" {
+			c.tokens = append(c.tokens, token{char, c.next})
 		}
 		if count > 0 {
-			words = append(words, last+char)
+			c.tokens = append(c.tokens, token{last + char, c.next - 1})
 		}
 		last = char
 		count++
+		c.next++
 	}
-	return words
 }
 
 // character is the first code point of the run and the marks after it.

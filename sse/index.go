@@ -86,7 +86,7 @@ func Create(ctx context.Context, store Store, key []byte, partition ID, schema S
 		return nil, err
 	}
 	ix := newIndex(store, partition, o)
-	m := &manifest{counter: 1, written: time.Now().Unix(), profile: o.Profile, schema: Schema{schema.sorted()}}
+	m := &manifest{counter: 1, written: time.Now().Unix(), profile: o.Profile, schema: Schema{Fields: schema.sorted()}}
 	blob := sealManifest(k, partition, m)
 	if err := ix.swap(ctx, 1, blob); errors.Is(err, ErrConflict) {
 		return nil, fmt.Errorf("sse: partition %v: %w: open it instead", partition, ErrExists)
@@ -117,7 +117,7 @@ func Open(ctx context.Context, store Store, key []byte, partition ID, o Options)
 func (ix *Index) Anchor() Anchor { return ix.current().anchor }
 
 // Schema is the schema that the partition was made with, its fields sorted by name.
-func (ix *Index) Schema() Schema { return Schema{ix.current().manifest.schema.sorted()} }
+func (ix *Index) Schema() Schema { return ix.current().manifest.schema.canonical() }
 
 func (ix *Index) current() *state {
 	ix.mu.Lock()

@@ -231,16 +231,12 @@ func (p *plan) between(q Query) (clause, error) {
 	if err := f.ranged(); err != nil {
 		return clause{}, err
 	}
-	kind := valueInt
-	if f.Type == Date {
-		kind = valueDay
-	}
 	lo, hi := f.bounds()
 	if q.value == (Value{}) {
-		q.value = Value{kind: kind, n: lo}
+		q.value = f.value(lo)
 	}
 	if q.high == (Value{}) {
-		q.high = Value{kind: kind, n: hi}
+		q.high = f.value(hi)
 	}
 	terms, err := p.schema.rangeTerms(q.field, q.value, q.high)
 	if err != nil {

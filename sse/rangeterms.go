@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A value of an integer or date field is indexed under one term per level of a ladder: itself, the block of 16 neighbours
+// A value of an integer, decimal, date or time field is indexed under one term per level of a ladder: itself, the block of 16 neighbours
 // that it lies in, the block of 256, and so on. A range is then the union of few blocks. Dates climb by day, month, year and
 // 16, 256, 4096 years, because people ask for months and years. This is the classic dyadic cover (Faber et al., "Rich queries on
 // encrypted data: beyond exact matches", ESORICS 2015, on range queries) with 16 branches in place of two.
@@ -16,6 +16,12 @@ import (
 const (
 	minDay int64 = -719162
 	maxDay int64 = 2932896
+)
+
+// Bounds of every Time field, as Unix seconds: from the first to the last second of these days.
+const (
+	minSecond = minDay * secondsPerDay
+	maxSecond = maxDay*secondsPerDay + secondsPerDay - 1
 )
 
 // A ladder is the hierarchy of blocks over the declared interval of a field. Positions are unsigned, so that the widest
@@ -31,7 +37,7 @@ type ladder struct {
 // save a query at most this many terms.
 const topBlocks = 16
 
-// ladder builds the hierarchy of an integer or date field.
+// ladder builds the hierarchy of a field. Decimals and times climb like integers: they count in their last digit and in seconds.
 func (f Field) ladder() ladder {
 	lo, hi := f.bounds()
 	l := ladder{base: lo, calendar: f.Type == Date}
@@ -163,9 +169,10 @@ func (l ladder) coverMax() int {
 }
 
 // term of a node, in the field f.
-func (n node) term(f Field) term {
-	payload := binary.BigEndian.AppendUint64([]byte{uint8(n.level)}, n.block)
-	return newTerm(f, string(payload))
+func (n node) term(f Field) term { return newTerm(f, n.payload()) }
+
+func (n node) payload() string {
+	return string(binary.BigEndian.AppendUint64([]byte{uint8(n.level)}, n.block))
 }
 
 // rangeTerms gives terms of which a document has exactly one if one of its values in the field is lo to hi, both included. (With
@@ -180,26 +187,26 @@ func (s Schema) rangeTerms(field string, lo, hi Value) ([]term, error) {
 		return nil, err
 	}
 	least, most := f.bounds()
-	open := lo == Value{} || hi == Value{}
-	if lo == (Value{}) {
-		lo = f.value(least)
-	}
-	if hi == (Value{}) {
-		hi = f.value(most)
-	}
-	for _, v := range []Value{lo, hi} {
-		if err := f.takes(v); err != nil {
+	from, to := least, most
+	before, behind := 0, 0 // 1 or -1 if an end lies beyond all int64, above or below
+	if lo != (Value{}) {
+		if from, before, err = f.units(lo); err != nil {
 			return nil, err
 		}
 	}
-	if !open && lo.n > hi.n {
+	if hi != (Value{}) {
+		if to, behind, err = f.units(hi); err != nil {
+			return nil, err
+		}
+	}
+	if lo != (Value{}) && hi != (Value{}) && (before > behind || before == behind && from > to) {
 		return nil, f.refuse("the range begins at %s and ends before it, at %s: swap the bounds", lo.shown(), hi.shown())
 	}
-	if hi.n < least || lo.n > most {
+	if before > 0 || behind < 0 || to < least || from > most {
 		return nil, nil
 	}
 	l := f.ladder()
-	nodes := l.cover(l.position(max(lo.n, least)), l.position(min(hi.n, most)))
+	nodes := l.cover(l.position(max(from, least)), l.position(min(to, most)))
 	terms := make([]term, len(nodes))
 	for i, n := range nodes {
 		terms[i] = n.term(f)
@@ -220,55 +227,57 @@ func (s Schema) coverMax(field string) (int, error) {
 }
 
 func (f Field) ranged() error {
-	if f.Type != Integer && f.Type != Date {
-		return f.refuse("%v fields have no ranges: ask integer and date fields", f.Type)
+	if !f.Type.ranged() {
+		return f.refuse("%v fields have no ranges: ask integer, decimal, date and time fields", f.Type)
 	}
 	return nil
 }
 
-// number is the position of a value, which must be in the declared interval.
-func (f Field) number(v Value) (uint64, error) {
+// units is a value as the whole number that the field counts in, which need not lie in the declared interval. over is 1 or -1 if it
+// lies beyond all int64 on that side.
+func (f Field) units(v Value) (n int64, over int, err error) {
+	if err := f.takes(v); err != nil {
+		return 0, 0, err
+	}
+	if f.Type != Decimal {
+		return v.n, 0, nil
+	}
+	if int(v.scale) > f.Scale {
+		return 0, 0, f.refuse("%s has more than %d digits after the point: round it, or build the index with a greater Scale", v.shown(), f.Scale)
+	}
+	n, over = v.rescaled(f.Scale)
+	return n, over, nil
+}
+
+// number is a value as the whole number that the field counts in, which must lie in the declared interval.
+func (f Field) number(v Value) (int64, error) {
+	n, over, err := f.units(v)
+	if err != nil {
+		return 0, err
+	}
 	lo, hi := f.bounds()
-	if v.n < lo || v.n > hi {
+	if over != 0 || n < lo || n > hi {
 		return 0, f.refuse("%s is outside the declared interval, %s to %s: correct the value, or build the index with wider bounds",
 			v.shown(), f.value(lo).shown(), f.value(hi).shown())
 	}
-	return f.ladder().position(v.n), nil
+	return n, nil
 }
 
-// value of an integer or date field.
+// value is the inverse of number.
 func (f Field) value(n int64) Value {
-	if f.Type == Date {
-		return Value{kind: valueDay, n: n}
+	if f.Type == Decimal {
+		return Dec(n, f.Scale)
 	}
-	return Int(n)
-}
-
-// constructor is the function that makes a value of the type, for error messages.
-func (t Type) constructor() string {
-	switch t {
-	case Integer:
-		return "sse.Int"
-	case Date:
-		return "sse.Day"
-	}
-	return "sse.String"
+	return Value{kind: f.Type.takes(), n: n}
 }
 
 func (f Field) takes(v Value) error {
-	want := valueString
-	switch f.Type {
-	case Integer:
-		want = valueInt
-	case Date:
-		want = valueDay
-	}
-	if v.kind != want {
+	if want := f.Type.takes(); v.kind != want {
 		got := v.kind.String()
 		if v.kind != 0 {
 			got = fmt.Sprintf("%s(%s)", got, v.shown())
 		}
-		return f.refuse("a field of type %v takes %s, not %s", f.Type, f.Type.constructor(), got)
+		return f.refuse("a field of type %v takes %v, not %s", f.Type, want, got)
 	}
 	return nil
 }

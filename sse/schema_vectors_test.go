@@ -97,7 +97,10 @@ func TestVectorsSchema(t *testing.T) {
 				want = append(want, f.field(t))
 			}
 			assert.Equal(t, want, s.Fields)
-			assert.Equal(t, b, s.Bytes())
+			assert.Equal(t, b, schemaBytes1(s))
+			again, err := NewSchema(s.Bytes())
+			require.NoError(t, err)
+			assert.Equal(t, s, again, "written again, in version 2")
 		case "format":
 			assert.ErrorIs(t, err, wire.ErrFormat)
 		case "analyzer":

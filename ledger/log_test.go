@@ -210,17 +210,28 @@ func TestGroupCommit(t *testing.T) {
 	const workers, each = 16, 25
 	var mu sync.Mutex
 	at := map[int64]int64{}
-	commits := 0
+	commits, begun := 0, make(chan struct{})
 	l.disk.fault = func(step, path string) error {
-		if step == "rename" {
-			commits++ // only the committing goroutine is here
-			time.Sleep(2 * time.Millisecond)
+		if step != "rename" {
+			return nil
+		}
+		if commits++; commits > 1 { // only the committing goroutine is here
+			return nil
+		}
+		close(begun)
+		for waiting := 0; waiting < workers-1; time.Sleep(time.Millisecond) { // the second commit is shared for certain: all others wait for it
+			l.mu.Lock()
+			waiting = len(l.queue)
+			l.mu.Unlock()
 		}
 		return nil
 	}
 	var wg sync.WaitGroup
 	for w := range int64(workers) {
 		wg.Go(func() {
+			if w > 0 {
+				<-begun
+			}
 			for k := range int64(each) {
 				id := w*each*2 + 2*k
 				first, err := l.Append(ctx, testLeaf(id), testLeaf(id+1))

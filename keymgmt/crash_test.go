@@ -284,7 +284,7 @@ func TestKilledInALoop(t *testing.T) {
 		}
 		everyFile(t, r.files, func(path string, _ []byte) { require.NotContains(t, path, ".tmp") })
 	}
-	require.Greater(t, len(want), 12)
+	require.GreaterOrEqual(t, len(want), 12, "each round made a key before it was killed, however slow the disk is")
 }
 
 // TestTwoProcessesWriting: neither loses the other's keys or destructions.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -468,10 +469,16 @@ func TestInterruptedRunSaysHowToGoOn(t *testing.T) {
 	cmd := exec.Command(program, "-dir", dir)
 	var errOut bytes.Buffer
 	cmd.Stderr = &errOut
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	time.Sleep(2 * time.Second)
+	story := bufio.NewScanner(out)
+	for story.Scan() && !strings.HasPrefix(strings.TrimSpace(story.Text()), "Data folder") {
+	} // from here on the program listens, and it has thousands of records to store before it ends
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	err := cmd.Wait()
+	_, err = io.Copy(io.Discard, out)
+	require.NoError(t, err)
+	err = cmd.Wait()
 	var exit *exec.ExitError
 	require.True(t, errors.As(err, &exit), "%v", err)
 	assert.Equal(t, 1, exit.ExitCode())

@@ -140,10 +140,10 @@ func (f *Field) indexText(postings []posting, values []Value) ([]posting, error)
 		before := c.next
 		c.text(v.text)
 		length += c.next - before
-		if length > maxPlaces {
+		c.next++ // one place is left free, so that no phrase runs on into the next value
+		if c.next > maxPlaces {
 			return nil, f.refuse("a document has more than %d words in it: split the document", maxPlaces)
 		}
-		c.next++ // one place is left free, so that no phrase runs on into the next value
 	}
 	exact := tally{at: make(map[string]int, len(c.tokens))}
 	for _, t := range c.tokens {

@@ -15,7 +15,6 @@ import (
 	"github.com/blevesearch/snowballstem/hungarian"
 	"github.com/blevesearch/snowballstem/italian"
 	"github.com/blevesearch/snowballstem/norwegian"
-	"github.com/blevesearch/snowballstem/portuguese"
 	"github.com/blevesearch/snowballstem/romanian"
 	"github.com/blevesearch/snowballstem/russian"
 	"github.com/blevesearch/snowballstem/spanish"
@@ -27,7 +26,7 @@ import (
 // golden vectors of every language hold them. Languages whose stemmer needs the letters that folding unifies are left out.
 var stemmers = map[string]func(*snowballstem.Env) bool{
 	"da": danish.Stem, "de": german.Stem, "en": english.Stem, "es": spanish.Stem, "fi": finnish.Stem, "fr": french.Stem, "hu": hungarian.Stem,
-	"it": italian.Stem, "nl": dutch.Stem, "no": norwegian.Stem, "pt": portuguese.Stem, "ro": romanian.Stem, "ru": russian.Stem, "sv": swedish.Stem,
+	"it": italian.Stem, "nl": dutch.Stem, "no": norwegian.Stem, "ro": romanian.Stem, "ru": russian.Stem, "sv": swedish.Stem,
 }
 
 // languages are those that have a stemmer.

@@ -146,7 +146,7 @@ func (f *Field) phrasePattern(p pattern) ([]phraseWord, error) {
 		case char == "":
 		case pair:
 			words = append(words, phraseWord{newTerm(*f, char+chars[i+1]), uint32(i)})
-		case chars[max(i-1, 0)] == "":
+		case i == 0 || chars[i-1] == "":
 			words = append(words, phraseWord{newTerm(*f, char), uint32(i)})
 		}
 	}

@@ -46,7 +46,7 @@ type head struct {
 
 func (s *Store) readHead(ctx context.Context, partition sse.ID, version uint64) (h head, err error) {
 	version = min(version, math.MaxInt64) // no head has that number
-	rows, err := s.pool.Query(ctx, s.sql.head, pgx.QueryResultFormats{pgx.BinaryFormatCode}, partition[:], int64(version))
+	rows, err := s.pool.Query(ctx, s.sql.head, s.mode, partition[:], int64(version))
 	if err != nil {
 		return h, err
 	}
@@ -183,7 +183,7 @@ func index(b bool) int {
 func (s *Store) partition(ctx context.Context, partition sse.ID) (latest uint64, fence int64, err error) {
 	type row struct{ latest, fence int64 }
 	r, err := retry(ctx, always, func() (r row, err error) {
-		err = s.pool.QueryRow(ctx, s.sql.fenced, partition[:]).Scan(&r.latest, &r.fence)
+		err = s.pool.QueryRow(ctx, s.sql.fenced, s.mode, partition[:]).Scan(&r.latest, &r.fence)
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = nil
 		}
@@ -202,7 +202,7 @@ func (s *Store) settle(ctx context.Context, partition sse.ID) error {
 		return ctx.Err()
 	}
 	if _, err := retry(ctx, always, func() (struct{}, error) {
-		_, err := s.pool.Exec(ctx, s.sql.fence, partition[:])
+		_, err := s.pool.Exec(ctx, s.sql.fence, s.mode, partition[:])
 		return struct{}{}, err
 	}); err != nil {
 		return err

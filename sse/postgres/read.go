@@ -9,19 +9,26 @@ import (
 	"github.com/veilchart/veilchart/sse"
 )
 
-// Read implements sse.Store: one statement, whatever the number of runs and segments.
+// MaxRead is the greatest number of pages that one Read returns: 4 GiB.
+const MaxRead = 1 << 20
+
+// Read implements sse.Store: one statement, whatever the number of runs and segments, of at most MaxRead pages. The first Read over a connection costs one round trip
+// more, in which the statement is prepared.
 func (s *Store) Read(ctx context.Context, partition sse.ID, runs []sse.Run) ([][]byte, error) {
 	if len(runs) == 0 {
 		return [][]byte{}, ctx.Err()
 	}
-	q := newRequest(runs)
+	q, err := newRequest(partition, runs)
+	if err != nil {
+		return nil, s.explain(ctx, "reading pages", err)
+	}
 	out, err := retry(ctx, always, func() ([][]byte, error) {
-		rows, err := s.pool.Query(ctx, s.sql.read, pgx.QueryResultFormats{pgx.BinaryFormatCode}, partition[:], q.index, q.segment, q.first, q.last, q.low, q.high)
+		rows, err := s.pool.Query(ctx, s.sql.read, s.mode, partition[:], q.index, q.segment, q.chunk, q.from, q.length)
 		if err != nil {
 			return nil, err
 		}
 		defer rows.Close()
-		return s.collect(partition, runs, rows)
+		return q.collect(rows)
 	})
 	if err != nil {
 		return nil, s.explain(ctx, "reading pages", err)
@@ -29,40 +36,71 @@ func (s *Store) Read(ctx context.Context, partition sse.ID, runs []sse.Run) ([][
 	return out, nil
 }
 
-// request holds the runs in columns, as the statement wants them: which run it is, its first and last page, and the chunks in which those are.
+// request holds the pieces of chunks that runs need, in columns, as the statement wants them. To name every chunk and not ranges of them lets the database
+// find each by its key, whatever it believes about the table. A run without pages has one piece, of a chunk that is not there.
 type request struct {
-	index, first, last, low, high []int64
-	segment                       [][]byte
+	partition                  sse.ID
+	runs                       []sse.Run
+	index, chunk, from, length []int64
+	segment                    [][]byte
+	place                      []place
 }
 
-func newRequest(runs []sse.Run) request {
-	n := len(runs)
-	numbers := make([]int64, 5*n)
-	q := request{numbers[:n], numbers[n : 2*n], numbers[2*n : 3*n], numbers[3*n : 4*n], numbers[4*n:], make([][]byte, n)}
-	for i, r := range runs {
-		q.index[i], q.first[i], q.last[i] = int64(i), int64(r.First), int64(r.First)+int64(r.Count)-1
-		q.low[i], q.high[i] = q.first[i]/chunkPages, q.last[i]/chunkPages
-		if r.Count == 0 { // no chunk
-			q.low[i], q.high[i] = 1, 0
+// place says where the bytes of a piece go: to which run, and from where on.
+type place struct{ run, at int }
+
+func newRequest(partition sse.ID, runs []sse.Run) (*request, error) {
+	q := &request{partition: partition, runs: runs}
+	pages, pieces := int64(0), 0
+	for _, r := range runs {
+		pages += int64(r.Count)
+		if pages > MaxRead {
+			return nil, fmt.Errorf("%d pages of segment %v and others are too much at once: %d is the limit", r.Count, r.Segment, MaxRead)
 		}
-		q.segment[i] = runs[i].Segment[:]
+		pieces += int(r.Count)/chunkPages + 2
 	}
-	return q
+	columns := make([]int64, 4*pieces)
+	column := func(n int) []int64 { return columns[n*pieces : n*pieces : (n+1)*pieces] }
+	q.index, q.chunk, q.from, q.length = column(0), column(1), column(2), column(3)
+	q.segment, q.place = make([][]byte, 0, pieces), make([]place, 0, pieces)
+	for i, r := range runs {
+		first, end := int64(r.First), int64(r.First)+int64(r.Count)
+		if first == end {
+			q.add(i, -1, 0, 0, 0)
+		}
+		for page := first; page < end; {
+			chunk := page / chunkPages
+			next := min((chunk+1)*chunkPages, end)
+			q.add(i, chunk, (page-chunk*chunkPages)*sse.PageSize, (next-page)*sse.PageSize, int(page-first)*sse.PageSize)
+			page = next
+		}
+	}
+	return q, nil
 }
 
-// collect puts what the statement returns in the order of runs. The database gives it in any order.
-func (s *Store) collect(partition sse.ID, runs []sse.Run, rows pgx.Rows) ([][]byte, error) {
-	out := make([][]byte, len(runs))
-	filled := make([]int, len(runs))
+func (q *request) add(run int, chunk, from, length int64, at int) {
+	q.index = append(q.index, int64(len(q.index)))
+	q.segment = append(q.segment, q.runs[run].Segment[:])
+	q.chunk = append(q.chunk, chunk)
+	q.from = append(q.from, from+1) // SQL counts from 1
+	q.length = append(q.length, length)
+	q.place = append(q.place, place{run, at})
+}
+
+// collect puts what the statement returns where it belongs. The database gives it in any order.
+func (q *request) collect(rows pgx.Rows) ([][]byte, error) {
+	out := make([][]byte, len(q.runs))
+	missing := len(q.index)
 	for rows.Next() {
 		v := rows.RawValues()
-		i, ok := integer(v[0], int64(len(runs)-1))
+		i, ok := integer(v[0], int64(len(q.index)-1))
 		if !ok {
-			return nil, fmt.Errorf("%w: a row for a run that was not asked for", sse.ErrDamaged)
+			return nil, fmt.Errorf("%w: a row that was not asked for", sse.ErrDamaged)
 		}
-		r := runs[i]
+		p := q.place[i]
+		r := q.runs[p.run]
 		if v[1] == nil {
-			return nil, fmt.Errorf("segment %v of partition %v: %w", r.Segment, partition, sse.ErrMissing)
+			return nil, fmt.Errorf("segment %v of partition %v: %w", r.Segment, q.partition, sse.ErrMissing)
 		}
 		pages, ok := integer(v[1], 1<<32-1)
 		if !ok {
@@ -72,31 +110,21 @@ func (s *Store) collect(partition sse.ID, runs []sse.Run, rows pgx.Rows) ([][]by
 			return nil, fmt.Errorf("segment %v: pages %d to %d were asked for, but it has %d: the manifest and the store do not belong together",
 				r.Segment, r.First, int64(r.First)+int64(r.Count), pages)
 		}
-		if out[i] == nil {
-			out[i] = make([]byte, int(r.Count)*sse.PageSize) // bounded by the segment
+		if int64(len(v[2])) != q.length[i] {
+			return nil, fmt.Errorf("segment %v: %w: chunk %d is missing or too short: restore the tables from a backup, all of one moment",
+				r.Segment, sse.ErrDamaged, q.chunk[i])
 		}
-		if v[2] == nil {
-			continue // a run without pages, or one whose chunks are not there: see below
+		if out[p.run] == nil {
+			out[p.run] = make([]byte, int(r.Count)*sse.PageSize) // bounded by MaxRead and by the segment
 		}
-		number, ok := integer(v[2], pages/chunkPages)
-		if !ok {
-			return nil, fmt.Errorf("segment %v: %w: a chunk has an impossible number", r.Segment, sse.ErrDamaged)
-		}
-		at := (max(number*chunkPages, int64(r.First)) - int64(r.First)) * sse.PageSize
-		end := (min((number+1)*chunkPages, int64(r.First)+int64(r.Count)) - int64(r.First)) * sse.PageSize
-		if at >= end || int64(len(v[3])) != end-at {
-			return nil, fmt.Errorf("segment %v: %w: chunk %d is too short", r.Segment, sse.ErrDamaged, number)
-		}
-		filled[i] += copy(out[i][at:end], v[3])
+		copy(out[p.run][p.at:], v[2])
+		missing--
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	for i, r := range runs {
-		if out[i] == nil || filled[i] != len(out[i]) { // chunks have a key, so none was counted twice
-			return nil, fmt.Errorf("segment %v: %w: chunks of its pages %d to %d are missing: restore the tables from a backup, all of one moment",
-				r.Segment, sse.ErrDamaged, r.First, int64(r.First)+int64(r.Count))
-		}
+	if missing != 0 { // keys are unique, so none came twice
+		return nil, fmt.Errorf("%w: the database returned %d rows too few", sse.ErrDamaged, missing)
 	}
 	return out, nil
 }

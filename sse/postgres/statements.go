@@ -27,14 +27,11 @@ func newStatements(quoted string) statements {
 	swapLast := `, u AS (DELETE FROM @.uploads WHERE blob = $1::bytea AND EXISTS (SELECT 1 FROM p) RETURNING blob)
 		, c AS (` + rows + `, p` + returning + `) INSERT INTO @.heads (partition, version, blob, bytes) SELECT $4::bytea, p.latest, (SELECT blob FROM u), $7::int8 FROM p`
 	return statements{
-		// One row for each chunk that a run touches, one without a chunk for a run that touches none or lies outside, none of a segment that is missing
-		// but with a null in place of its pages.
-		read: at(`SELECT r.i, s.pages, c.number, substring(c.data,
-			((greatest(r.first - c.number * 16, 0)) * 4096 + 1)::int4,
-			((least(r.last + 1 - c.number * 16, 16) - greatest(r.first - c.number * 16, 0)) * 4096)::int4)
-			FROM unnest($2::int8[], $3::bytea[], $4::int8[], $5::int8[], $6::int8[], $7::int8[]) AS r (i, segment, first, last, low, high)
+		// One row for each piece; without a number of pages if the segment is missing, without bytes if the chunk is.
+		read: at(`SELECT r.i, s.pages, substring(c.data, r.start::int4, r.length::int4)
+			FROM unnest($2::int8[], $3::bytea[], $4::int8[], $5::int8[], $6::int8[]) AS r (i, segment, number, start, length)
 			LEFT JOIN @.segments s ON s.partition = $1::bytea AND s.segment = r.segment
-			LEFT JOIN @.chunks c ON c.blob = s.blob AND c.number BETWEEN r.low AND r.high AND r.last < s.pages`),
+			LEFT JOIN @.chunks c ON c.blob = s.blob AND c.number = r.number`),
 		list: at(`SELECT segment, pages, created FROM @.segments WHERE partition = $1::bytea`),
 		remove: at(`WITH s AS (DELETE FROM @.segments WHERE partition = $1::bytea AND segment = $2::bytea RETURNING blob),
 			c AS (DELETE FROM @.chunks WHERE blob IN (SELECT blob FROM s)` + returning + `) SELECT count(*) FROM s`),

@@ -33,6 +33,7 @@ type Store struct {
 	schema string
 	quoted string
 	sql    statements
+	mode   pgx.QueryExecMode
 
 	mu       sync.Mutex
 	fences   map[sse.ID]int64  // of partitions, as last seen
@@ -48,8 +49,26 @@ func Open(ctx context.Context, pool *pgxpool.Pool, schema string) (*Store, error
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, schema: schema, quoted: quoted, sql: newStatements(quoted), fences: make(map[sse.ID]int64), doubtful: make(map[sse.ID]uint64)}
-	return s, s.check(ctx)
+	s := &Store{
+		pool: pool, schema: schema, quoted: quoted, sql: newStatements(quoted), mode: binaryMode(pool.Config().ConnConfig),
+		fences: make(map[sse.ID]int64), doubtful: make(map[sse.ID]uint64),
+	}
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// binaryMode is the mode of the pool, or the next one to it that sends bytes as they are. The others send pages in hexadecimal digits, twice as long. Whoever chose one
+// of those did so for a pooler between him and the database that knows no prepared statements; these modes do without too.
+func binaryMode(c *pgx.ConnConfig) pgx.QueryExecMode {
+	switch {
+	case c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement:
+		return pgx.QueryExecModeCacheStatement
+	case c.DescriptionCacheCapacity > 0:
+		return pgx.QueryExecModeCacheDescribe
+	}
+	return pgx.QueryExecModeDescribeExec
 }
 
 // errSwept is the end of a write that took so long that it was taken for abandoned.
@@ -58,7 +77,7 @@ var errSwept = errors.New("its pages were swept as those of a writer that is gon
 // Segments implements sse.Store. The time of a segment is that of the database's clock.
 func (s *Store) Segments(ctx context.Context, partition sse.ID) ([]sse.SegmentInfo, error) {
 	infos, err := retry(ctx, always, func() ([]sse.SegmentInfo, error) {
-		rows, err := s.pool.Query(ctx, s.sql.list, partition[:])
+		rows, err := s.pool.Query(ctx, s.sql.list, s.mode, partition[:])
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +106,7 @@ func (s *Store) Segments(ctx context.Context, partition sse.ID) ([]sse.SegmentIn
 // again, and take sse.ErrMissing for success.
 func (s *Store) DeleteSegment(ctx context.Context, partition, segment sse.ID) error {
 	n, err := retry(ctx, onlyIfRefused, func() (n int64, err error) {
-		err = s.pool.QueryRow(ctx, s.sql.remove, partition[:], segment[:]).Scan(&n)
+		err = s.pool.QueryRow(ctx, s.sql.remove, s.mode, partition[:], segment[:]).Scan(&n)
 		return n, err
 	})
 	if err != nil {
@@ -114,7 +133,7 @@ func (s *Store) Sweep(ctx context.Context, age time.Duration) (int, error) {
 
 func (s *Store) sweep(ctx context.Context, age time.Duration) (int, error) {
 	return retry(ctx, always, func() (n int, err error) {
-		err = s.pool.QueryRow(ctx, s.sql.sweep, age.Microseconds()).Scan(&n)
+		err = s.pool.QueryRow(ctx, s.sql.sweep, s.mode, age.Microseconds()).Scan(&n)
 		return n, err
 	})
 }

@@ -81,7 +81,7 @@ func (u *upload) discard(ctx context.Context) {
 // exec executes a statement and returns how many rows it wrote.
 func (s *Store) exec(ctx context.Context, sql string, args ...any) (int64, error) {
 	return retry(ctx, onlyIfRefused, func() (int64, error) {
-		tag, err := s.pool.Exec(ctx, sql, args...)
+		tag, err := s.pool.Exec(ctx, sql, append([]any{s.mode}, args...)...)
 		return tag.RowsAffected(), err
 	})
 }
@@ -152,7 +152,7 @@ func (s *Store) took(ctx context.Context, u *upload, partition, segment sse.ID) 
 		s.await(ctx, partition, segment)
 	}
 	owner, err := retry(ctx, always, func() (blob []byte, err error) {
-		err = s.pool.QueryRow(ctx, s.sql.owner, partition[:], segment[:]).Scan(&blob)
+		err = s.pool.QueryRow(ctx, s.sql.owner, s.mode, partition[:], segment[:]).Scan(&blob)
 		return blob, err
 	})
 	return err == nil && bytes.Equal(owner, u.blob[:])
@@ -162,7 +162,7 @@ func (s *Store) took(ctx context.Context, u *upload, partition, segment sse.ID) 
 func (s *Store) await(ctx context.Context, partition, segment sse.ID) {
 	blob := sse.GenerateID()
 	_ = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		_, _ = tx.Exec(ctx, s.sql.probe, partition[:], segment[:], blob[:])
+		_, _ = tx.Exec(ctx, s.sql.probe, s.mode, partition[:], segment[:], blob[:])
 		return errRolledBack
 	})
 }

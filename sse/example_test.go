@@ -49,3 +49,29 @@ func Example() {
 	}
 	// Output: record-1: bed 7
 }
+
+func ExampleParseQuery() {
+	schema := sse.Schema{Fields: []sse.Field{
+		{Name: "diagnosis", Type: sse.Keyword, Prefix: true},
+		{Name: "age", Type: sse.Integer, Max: 120},
+		{Name: "name", Type: sse.Name, Fuzzy: true},
+	}}
+	for _, text := range []string{
+		"diagnosis:diabetes AND age:[50 TO 70] NOT name:smth~1",
+		"diagnosis:(E11* OR I10) AND age:<18",
+		"diagnosis:diabetes OR diagnosis:I10 AND age:>60",
+		"diagnoses:diabetes",
+	} {
+		q, err := sse.ParseQuery(schema, text)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		fmt.Println(q)
+	}
+	// Output:
+	// diagnosis:diabetes AND age:[50 TO 70] AND NOT name:smth~1
+	// (diagnosis:E11* OR diagnosis:I10) AND age:[* TO 17]
+	// sse: query is wrong at byte 36: expected one operator for the whole list, found "AND"; AND and OR cannot be mixed without parentheses: write one of [(diagnosis:diabetes OR diagnosis:I10) AND ...] and [diagnosis:diabetes OR (diagnosis:I10 AND ...)]
+	// sse: query is wrong at byte 0: expected a field of the schema, found "diagnoses"; did you mean diagnosis?
+}

@@ -172,11 +172,9 @@ func genLeaf(t *rapid.T) Query {
 	case 6:
 		q = Fuzzy(rapid.SampledFrom(words).Draw(t, "field"), genText(t), rapid.IntRange(1, 2).Draw(t, "distance"))
 	case 7:
-		text := genText(t)
-		if _, ok := cutPattern(text); ok {
-			return Wildcard(rapid.SampledFrom(words).Draw(t, "field"), text)
-		}
-		return All()
+		q = Wildcard(rapid.SampledFrom(words).Draw(t, "field"), genText(t))
+		_, err := parseSchema.wildcard(q.field, q.text)
+		return orAll(q, err)
 	case 8:
 		text := genText(t)
 		if _, err := syntax.Parse(text, syntax.Perl); err == nil && text != "" {

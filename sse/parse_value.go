@@ -434,9 +434,11 @@ func (p *queryParser) check(f *Field, start int, q Query) (Query, error) {
 		case opSubstring:
 			_, _, err := p.schema.substringTerms(f.Name, q.text)
 			fix = f.reason(err)
-		case opWildcard, opRegexp:
+		case opWildcard:
+			fix = f.reason(second(p.schema.wildcard(f.Name, q.text)))
+		case opRegexp:
 			if !f.Prefix {
-				fix = "it cannot be searched by patterns: add a field with Prefix"
+				fix = "it cannot be searched by regular expressions: add a field with Prefix"
 			}
 		}
 	case opPhrase:

@@ -8,6 +8,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
+	"sync/atomic"
 )
 
 // The payload is Tink's AES256-GCM-HKDF streaming format with segments of 1 MiB of ciphertext, written and read here: Tink's own reader
@@ -30,6 +32,16 @@ const (
 	noncePosition = 1 + saltSize
 	maxSegments   = math.MaxUint32 // Tink's limit; 4 PiB
 )
+
+// Streams take segments in batches, one segment for each core. Sources and destinations take their turns with the batch, on one core, so that more than a few
+// do not pay, and each costs memory.
+const (
+	atOnce    = 4 // at most
+	longAfter = 2 // so many segments were sealed or authenticated before a stream takes memory for more than one
+)
+
+// batch is how many segments of a stream are sealed or opened at once.
+func batch() int { return min(allCores(), atOnce) }
 
 var errTooLong = errors.New("abe: a payload ends after 4 PiB: start another object")
 
@@ -95,37 +107,52 @@ func (s *segments) open(b, ciphertext []byte, number int64, last bool) ([]byte, 
 	return plaintext, nil
 }
 
-// appendPayload appends plaintext, encrypted.
+// appendPayload appends plaintext, encrypted. It takes all cores.
 func appendPayload(b []byte, payloadKey [keySize]byte, plaintext, associated []byte) ([]byte, error) {
 	head := newHead()
 	s, err := newSegments(payloadKey, head, associated)
 	if err != nil {
 		return nil, err
 	}
-	b = append(b, head...)
-	for number := int64(0); ; number++ {
-		if number == maxSegments {
-			return nil, errTooLong
-		}
-		n := limit(number)
-		if len(plaintext) <= n {
-			return s.seal(b, plaintext, number, true), nil
-		}
-		b = s.seal(b, plaintext[:n], number, false)
-		plaintext = plaintext[n:]
+	count := countSegments(int64(len(plaintext)), 0)
+	if count > maxSegments {
+		return nil, errTooLong
 	}
+	b = append(slices.Grow(b, payloadSize(len(plaintext))), head...)
+	start := len(b)
+	b = b[:start+len(plaintext)+int(count)*tagSize]
+	inParallel(allCores(), int(count), func(i int) {
+		from, to := bounds(int64(i), int64(len(plaintext)), 0)
+		at := start + int(from) + i*tagSize
+		s.seal(b[at:at], plaintext[from:to], int64(i), i == int(count)-1)
+	})
+	return b, nil
+}
+
+// countSegments is how many segments there are in size bytes: of plaintext if tag is 0, of ciphertext if it is tagSize.
+func countSegments(size int64, tag int64) int64 {
+	first, other := oneSegment+tag, perSegment+tag
+	if size <= first {
+		return 1
+	}
+	return 1 + (size-first+other-1)/other
+}
+
+// bounds says where a segment begins and ends in size bytes: of plaintext if tag is 0, of ciphertext if it is tagSize.
+func bounds(number, size, tag int64) (from, to int64) {
+	if number == 0 {
+		return 0, min(size, oneSegment+tag)
+	}
+	from = oneSegment + tag + (number-1)*(perSegment+tag)
+	return from, min(size, from+perSegment+tag)
 }
 
 // payloadSize is the number of bytes that appendPayload appends for n.
 func payloadSize(n int) int {
-	size := payloadHead + n + tagSize
-	if n > oneSegment {
-		size += (n - oneSegment + perSegment - 1) / perSegment * tagSize
-	}
-	return size
+	return payloadHead + n + int(countSegments(int64(n), 0))*tagSize
 }
 
-// openPayload returns the plaintext.
+// openPayload returns the plaintext. It takes all cores.
 func openPayload(payload []byte, payloadKey [keySize]byte, associated []byte) ([]byte, error) {
 	if len(payload) < payloadHead+tagSize {
 		return nil, ErrDecrypt
@@ -134,17 +161,26 @@ func openPayload(payload []byte, payloadKey [keySize]byte, associated []byte) ([
 	if err != nil {
 		return nil, err
 	}
-	plaintext := make([]byte, 0, len(payload)-payloadHead-tagSize)
-	payload = payload[payloadHead:]
-	for number := int64(0); number < maxSegments; number++ {
-		n := limit(number) + tagSize
-		if len(payload) <= n {
-			return s.open(plaintext, payload, number, true)
-		}
-		if plaintext, err = s.open(plaintext, payload[:n], number, false); err != nil {
-			return nil, err
-		}
-		payload = payload[n:]
+	body := payload[payloadHead:]
+	size := int64(len(body))
+	count := countSegments(size, tagSize)
+	if from, to := bounds(count-1, size, tagSize); count > maxSegments || to-from < tagSize {
+		return nil, ErrDecrypt
 	}
-	return nil, ErrDecrypt
+	plaintext := make([]byte, size-count*tagSize)
+	var changed atomic.Bool
+	inParallel(allCores(), int(count), func(i int) {
+		if changed.Load() {
+			return // all or nothing
+		}
+		from, to := bounds(int64(i), size, tagSize)
+		at := from - int64(i)*tagSize
+		if _, err := s.open(plaintext[at:at], body[from:to], int64(i), int64(i) == count-1); err != nil {
+			changed.Store(true)
+		}
+	})
+	if changed.Load() {
+		return nil, ErrDecrypt
+	}
+	return plaintext, nil
 }

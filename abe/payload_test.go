@@ -317,7 +317,7 @@ func FuzzPayload(f *testing.F) {
 			require.Error(t, judgement)
 			return
 		}
-		agrees(io.ReadAll(&decrypter{source: &watched{r: bytes.NewReader(payload[payloadHead:])}, segments: s, buffer: new([segmentSize + 1]byte)}))
+		agrees(io.ReadAll(newDecrypter(&watched{r: bytes.NewReader(payload[payloadHead:])}, s)))
 		r, err := newReader(bytes.NewReader(payload), payloadHead, int64(len(payload)), s)
 		if err != nil {
 			agrees(nil, err)

@@ -9,8 +9,9 @@ import (
 
 // Reader reads a sealed object at any position. Get one from Key.OpenReaderAt or MediatedKey.OpenReaderAt. It is safe for concurrent use if its source is.
 //
-// Memory: a segment of 1 MiB that is kept, and one for each ReadAt that is under way. Cost: every segment that a ReadAt touches is read and decrypted as
-// a whole, 0.4 ms each, unless it is the one that is kept: the last one that was read.
+// Memory: a segment of 1 MiB that is kept, and for each ReadAt that is under way one, or, if it touches several, one for each core up to four. Cost: every
+// segment that a ReadAt touches is read and decrypted as a whole, 0.4 ms each, unless it is the one that is kept: the last one that was read. The segments of
+// one ReadAt are read one after the other and decrypted on all cores: ask for several megabytes at once if you want them fast.
 type Reader struct {
 	src      io.ReaderAt
 	segments *segments
@@ -28,7 +29,7 @@ type Reader struct {
 type segment struct {
 	buffer [segmentSize]byte
 	number int64
-	length int // of the plaintext
+	length int // of the plaintext, and of the ciphertext before it was decrypted
 }
 
 var errOffset = errors.New("abe: the offset is negative: positions count from the start of the plaintext")
@@ -59,16 +60,16 @@ func (k *Key) OpenReaderAt(src io.ReaderAt, size int64, opts *Options) (*Reader,
 
 // newReader reads the segments from start to end of src, the last one at once.
 func newReader(src io.ReaderAt, start, end int64, s *segments) (*Reader, error) {
-	r := &Reader{src: src, segments: s, start: start, end: end, count: 1}
-	if body := end - start; body > oneSegment+tagSize {
-		r.count += (body - (oneSegment + tagSize) + segmentSize - 1) / segmentSize
-	}
+	r := &Reader{src: src, segments: s, start: start, end: end, count: countSegments(end-start, tagSize)}
 	r.size = end - start - r.count*tagSize
 	if r.count > maxSegments {
 		return nil, ErrDecrypt
 	}
 	last := new(segment)
 	if err := r.load(last, r.count-1); err != nil {
+		return nil, err
+	}
+	if err := r.open(last); err != nil {
 		return nil, err
 	}
 	r.kept = last
@@ -92,7 +93,10 @@ func (r *Reader) ReadAt(b []byte, offset int64) (n int, err error) {
 		if offset >= r.size {
 			return n, io.EOF
 		}
-		m, err := r.copy(b[n:], offset)
+		m := r.copyKept(b[n:], offset)
+		if m == 0 {
+			m, err = r.copyLoaded(b[n:], offset)
+		}
 		n += m
 		offset += int64(m)
 		if err != nil {
@@ -102,55 +106,83 @@ func (r *Reader) ReadAt(b []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
-// copy copies from the segment in which offset is, which is within the plaintext.
-func (r *Reader) copy(b []byte, offset int64) (int, error) {
-	number, within := int64(0), offset
-	if offset >= oneSegment {
-		number = 1 + (offset-oneSegment)/perSegment
-		within = (offset - oneSegment) % perSegment
+// segmentAt says in which segment a byte of the plaintext is, and where in it.
+func segmentAt(offset int64) (number int64, within int) {
+	if offset < oneSegment {
+		return 0, int(offset)
 	}
-	r.mu.RLock()
-	if r.kept.number == number {
-		defer r.mu.RUnlock()
-		return copy(b, r.kept.buffer[within:r.kept.length]), nil
-	}
-	r.mu.RUnlock()
-
-	s, ok := r.spare.Get().(*segment)
-	if !ok {
-		s = new(segment)
-	}
-	if err := r.load(s, number); err != nil {
-		r.spare.Put(s)
-		return 0, err
-	}
-	n := copy(b, s.buffer[within:s.length])
-	r.mu.Lock()
-	s, r.kept = r.kept, s
-	r.mu.Unlock()
-	r.spare.Put(s) // nobody copies from it: that needs the lock
-	return n, nil
+	return 1 + (offset-oneSegment)/perSegment, int((offset - oneSegment) % perSegment)
 }
 
-// load reads and decrypts a segment.
-func (r *Reader) load(s *segment, number int64) error {
-	from, to := r.start, r.start+oneSegment+tagSize
-	if number > 0 {
-		from = to + (number-1)*segmentSize
-		to = from + segmentSize
+// copyKept copies from the segment that is kept, if offset is in it.
+func (r *Reader) copyKept(b []byte, offset int64) int {
+	number, within := segmentAt(offset)
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.kept.number != number {
+		return 0
 	}
-	ciphertext := s.buffer[:min(to, r.end)-from]
-	n, err := r.src.ReadAt(ciphertext, from)
+	return copy(b, r.kept.buffer[within:r.kept.length])
+}
+
+// copyLoaded copies from the segment in which offset is, which is within the plaintext, and from those after it that b has room for, up to as many as are opened
+// at once. It keeps the last one that is good.
+func (r *Reader) copyLoaded(b []byte, offset int64) (n int, err error) {
+	first, within := segmentAt(offset)
+	last, _ := segmentAt(min(offset+int64(len(b)), r.size) - 1)
+	var loaded []*segment
+	defer func() {
+		for _, s := range loaded {
+			r.spare.Put(s) // nobody copies from it: that needs the lock
+		}
+	}()
+	for number := first; number <= last && len(loaded) < batch() && err == nil; number++ {
+		s, ok := r.spare.Get().(*segment)
+		if !ok {
+			s = new(segment)
+		}
+		loaded = append(loaded, s)
+		err = r.load(s, number)
+	}
+	whole := loaded
+	if err != nil {
+		whole = loaded[:len(loaded)-1]
+	}
+	failed := make([]error, len(whole))
+	inParallel(allCores(), len(whole), func(i int) { failed[i] = r.open(whole[i]) })
+	good := 0
+	for ; good < len(whole) && failed[good] == nil; good++ {
+		n += copy(b[n:], whole[good].buffer[within:whole[good].length])
+		within = 0
+	}
+	if good < len(whole) {
+		err = failed[good] // what stands behind it is not copied
+	}
+	if good > 0 {
+		r.mu.Lock()
+		loaded[good-1], r.kept = r.kept, loaded[good-1]
+		r.mu.Unlock()
+	}
+	return n, err
+}
+
+// load reads a segment.
+func (r *Reader) load(s *segment, number int64) error {
+	from, to := bounds(number, r.end-r.start, tagSize)
+	s.number, s.length = number, int(to-from)
+	n, err := r.src.ReadAt(s.buffer[:s.length], r.start+from)
 	if err != nil && err != io.EOF {
 		return fmt.Errorf("abe: reading the payload: %w", err)
 	}
-	if n != len(ciphertext) {
+	if n != s.length {
 		return ErrDecrypt // src is shorter than was said
 	}
-	plaintext, err := r.segments.open(s.buffer[:0], ciphertext, number, number == r.count-1)
-	if err != nil {
-		return err
-	}
-	s.number, s.length = number, len(plaintext)
 	return nil
+}
+
+// open decrypts a segment that was loaded.
+func (r *Reader) open(s *segment) error {
+	plaintext, err := r.segments.open(s.buffer[:0], s.buffer[:s.length], s.number, s.number == r.count-1)
+	s.length = len(plaintext)
+	return err
 }

@@ -18,7 +18,7 @@ const limit = "limit"
 
 const block = 1 << 20
 
-// streamCases seal and open a stream in memory. The limit works on the same bytes in blocks of the size of a segment, and writes them nowhere.
+// streamCases seal and open a stream in memory, on all cores. The limit works on the same bytes on one core, in blocks of the size of a segment, and writes them nowhere.
 func (s abeSuite) streamCases() []measure.Case {
 	var b *veilchartBed
 	var plaintext []byte

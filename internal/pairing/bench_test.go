@@ -43,20 +43,35 @@ func BenchmarkPairProduct(b *testing.B) {
 	}
 }
 
-// BenchmarkMulG1Tables is the time of n products.
-func BenchmarkMulG1Tables(b *testing.B) {
-	table := NewG1Table(HashToG1([]byte("p"), "bench"))
-	for _, n := range []int{100, 128, 500} {
-		products := make([]G1Product, n)
-		for i := range products {
-			products[i] = G1Product{table, RandomScalar()}
+// BenchmarkLockstep is the time of n products, and of as many made one by one.
+func BenchmarkLockstep(b *testing.B) {
+	t1, t2 := NewG1Table(HashToG1([]byte("p"), "bench")), NewG2Table(G2Generator())
+	for _, n := range []int{16, 32, 64, 128, 1024} {
+		ks := make([]Scalar, n)
+		for i := range ks {
+			ks[i] = RandomScalar()
 		}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				MulG1Tables(products)
-			}
-		})
+		for name, f := range map[string]func(){
+			"G1/together": func() { lockstepG1(G1Products{t1, ks}) }, "G2/together": func() { lockstepG2(t2, ks...) },
+			"G1/one-by-one": func() {
+				for _, k := range ks {
+					t1.Mul(k)
+				}
+			},
+			"G2/one-by-one": func() {
+				for _, k := range ks {
+					t2.Mul(k)
+				}
+			},
+		} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					f()
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n*b.N), "us/product")
+			})
+		}
 	}
 }
 

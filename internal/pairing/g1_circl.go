@@ -39,36 +39,13 @@ func sumG1(points []G1) pointG1 {
 	return sum
 }
 
-// coordinatesG1 are the fields of bls12381.G1, which that package does not export: an inversion shared by several points needs them.
-type coordinatesG1 struct{ x, y, z ff.Fp }
+// fieldsG1 returns the coordinates of p itself, not a copy: an inversion shared by several points needs them.
+func fieldsG1(p *pointG1) *projective[ff.Fp] { return (*projective[ff.Fp])(unsafe.Pointer(p)) }
 
-func fieldsG1(p *pointG1) *coordinatesG1 { return (*coordinatesG1)(unsafe.Pointer(p)) }
-
-// entriesG1 returns points with z = 1. One inversion serves all, by Montgomery's trick: with the products P_i = z_0 ... z_i, 1/z_i is
-// P_(i-1) times the inverse of P_i, and the inverse of P_(i-1) is z_i times that of P_i. An identity has z = 0 and is left as it is.
+// entriesG1 returns points with z = 1.
 func entriesG1(points []pointG1) []entryG1 {
 	out := slices.Clone(points)
-	products := make([]ff.Fp, len(out)+1)
-	products[0].SetOne()
-	for i := range out {
-		products[i+1] = products[i]
-		if z := &fieldsG1(&out[i]).z; z.IsZero() == 0 {
-			products[i+1].Mul(&products[i], z)
-		}
-	}
-	var inverse, zInverse ff.Fp
-	inverse.Inv(&products[len(out)])
-	for i := len(out) - 1; i >= 0; i-- {
-		c := fieldsG1(&out[i])
-		if c.z.IsZero() == 1 {
-			continue
-		}
-		zInverse.Mul(&inverse, &products[i])
-		inverse.Mul(&inverse, &c.z)
-		c.x.Mul(&c.x, &zInverse)
-		c.y.Mul(&c.y, &zInverse)
-		c.z.SetOne()
-	}
+	normalize[ff.Fp](casts[projective[ff.Fp]](out))
 	return out
 }
 
@@ -87,7 +64,7 @@ func appendG1s(b []byte, points []G1) []byte {
 }
 
 // appendAffineG1 spares the inversion that BytesCompressed makes even for z = 1.
-func appendAffineG1(b []byte, c *coordinatesG1) []byte {
+func appendAffineG1(b []byte, c *projective[ff.Fp]) []byte {
 	if c.z.IsZero() == 1 {
 		return append(b, append([]byte{compressedBit | identityBit}, make([]byte, G1Size-1)...)...)
 	}

@@ -16,6 +16,7 @@ func addToG2(sum, q *pointG2)               { sum.AddAssign(q) }
 func addG2(p, q pointG2) pointG2            { p.AddAssign(&q); return p }
 func equalG2(p, q pointG2) bool             { return p.Equals(&q) }
 func entriesG2(points []pointG2) []entryG2  { return blst.P2s(points).ToAffine() }
+func fromAffineG2(e *entryG2) (p pointG2)   { p.FromAffine(e); return p }
 func accumulateG2(acc *pointG2, e *entryG2) { acc.AddAssign(e) }
 
 // decodeG2 needs no check for the identity: its encodings have a bit that the caller refuses.

@@ -2,7 +2,12 @@
 
 package pairing
 
-import "github.com/cloudflare/circl/ecc/bls12381"
+import (
+	"slices"
+
+	"github.com/cloudflare/circl/ecc/bls12381"
+	"github.com/cloudflare/circl/ecc/bls12381/ff"
+)
 
 type (
 	pointG2 = bls12381.G2
@@ -17,5 +22,14 @@ func addToG2(sum, q *pointG2)                 { sum.Add(sum, q) }
 func addG2(p, q pointG2) (sum pointG2)        { sum.Add(&p, &q); return sum }
 func mulG2(p pointG2, k Scalar) (out pointG2) { out.ScalarMult(&k.s, &p); return out }
 func equalG2(p, q pointG2) bool               { return p.IsEqual(&q) }
-func entriesG2(points []pointG2) []entryG2    { return points }
 func accumulateG2(acc *pointG2, e *entryG2)   { acc.Add(acc, e) }
+
+// entriesG2 returns points with z = 1.
+func entriesG2(points []pointG2) []entryG2 {
+	out := slices.Clone(points)
+	normalize[ff.Fp2](casts[projective[ff.Fp2]](out))
+	return out
+}
+
+// fromAffineG2 takes what has the z of an entry.
+func fromAffineG2(e *entryG2) pointG2 { return *e }

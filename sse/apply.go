@@ -127,6 +127,9 @@ func prepare(schema Schema, b Batch) ([]item, error) {
 		if it.postings, it.values, err = schema.index(d); err != nil {
 			return nil, fmt.Errorf("document %q: %w", d.ID, err)
 		}
+		if n := len(it.stored) + len(it.values); n > MaxStored {
+			return nil, fmt.Errorf("sse: %w: document %q stores %d bytes with its stored fields, %d are the limit: store an address instead", ErrBatch, d.ID, n, MaxStored)
+		}
 		if err := add(it); err != nil {
 			return nil, err
 		}
@@ -282,16 +285,16 @@ func (ix *Index) writeBatch(ctx context.Context, st *state, fold []*content, res
 	var err error
 	// Small batches stay tails until they are a megabyte together.
 	if len(res.keep) < tailRows && size < tailBytes {
-		if b := encodeTail(docs); len(b) <= tailBytes {
+		if b := encodeTail(docs, st.manifest.schema); len(b) <= tailBytes {
 			w.segment, err = ix.writeTail(ctx, st.key, docs, b)
 			return w, err
 		}
 	}
-	b := newBuilder()
+	b := newBuilder(st.manifest.schema)
 	for _, d := range docs {
 		b.add(d)
 	}
-	w.segment, err = ix.writeFull(ctx, st.key, st.manifest.schema, b)
+	w.segment, err = ix.writeFull(ctx, st.key, b)
 	return w, err
 }
 

@@ -102,7 +102,7 @@ func TestEntryRoundTrip(t *testing.T) {
 		{form: entryOwn, count: 5000, page: 0, length: 4080},
 		{form: entryOwn, count: 5000, page: 79, length: 10 * 4080},
 	} {
-		got, err := decodeEntry(e.encode(), rows, shared, own)
+		got, err := decodeEntry(e.encode(), false, rows, shared, own)
 		require.NoError(t, err, "%+v", e)
 		require.Equal(t, e, got)
 	}
@@ -119,7 +119,7 @@ func TestEntryRoundTrip(t *testing.T) {
 		"form 4":         {form: 4, count: 1},
 		"long, overflow": {form: entryOwn, count: 9, page: 0, length: 1<<32 - 1},
 	} {
-		_, err := decodeEntry(e.encode(), rows, shared, own)
+		_, err := decodeEntry(e.encode(), false, rows, shared, own)
 		require.Error(t, err, name)
 	}
 }
@@ -132,29 +132,30 @@ func TestBucketsNeverOverflow(t *testing.T) {
 			slots[i] = tableSlot{place: place{r.Uint64(), r.Uint64(), 0}}
 		}
 		count := buckets(slots)
-		require.True(t, sortSlots(slots, count))
+		order, first := byBucket(slots, count)
+		require.Len(t, order, n)
 		require.Less(t, int(count), n/50+2, "the table is too empty")
 		plain := make([]byte, pageRoom)
-		for i := 0; i < len(slots); {
-			j := i
-			for j < len(slots) && slots[j].place.hash%uint64(count) == slots[i].place.hash%uint64(count) {
-				slots[j].body[0] = byte(j)
-				j++
-			}
-			fillBucket(plain, slots[i:j])
+		for i := range slots {
+			slots[i].body[0] = byte(i)
+		}
+		for b := range count {
+			bucket := order[first[b]:first[b+1]]
+			fillBucket(plain, slots, bucket)
 			require.NoError(t, checkBucket(plain))
-			for k := i; k < j; k++ {
+			for _, k := range bucket {
+				require.Equal(t, uint64(b), slots[k].place.hash%uint64(count))
 				body, ok := findInBucket(plain, slots[k].place.print)
 				require.True(t, ok)
 				require.Equal(t, byte(k), body[0])
 				_, ok = findInBucket(plain, slots[k].place.print+1)
 				require.False(t, ok)
 			}
-			i = j
 		}
 	}
 	same := tableSlot{place: place{7, 8, 9}}
-	require.False(t, sortSlots([]tableSlot{same, {place: place{1, 2, 3}}, same}, 1), "two terms that cannot be told apart")
+	order, _ := byBucket([]tableSlot{same, {place: place{1, 2, 3}}, same}, 1)
+	require.Nil(t, order, "two terms that cannot be told apart")
 }
 
 func TestRowPagesRoundTrip(t *testing.T) {
@@ -163,8 +164,12 @@ func TestRowPagesRoundTrip(t *testing.T) {
 		rows := make([]row, n)
 		for i := range rows {
 			rows[i] = row{id: strings.Repeat("i", 1+i%MaxID), revision: uint64(1 + i)}
-			if k := rapid.SampledFrom([]int{0, 1, 200, MaxStored}).Draw(t, "stored"); k > 0 {
+			k := rapid.SampledFrom([]int{0, 1, 200, MaxStored}).Draw(t, "stored")
+			if k > 0 {
 				rows[i].stored = bytes.Repeat([]byte{byte(i)}, k)
+			}
+			if m := rapid.SampledFrom([]int{0, 7, MaxStored}).Draw(t, "values"); m > 0 && k+m <= MaxStored {
+				rows[i].values = bytes.Repeat([]byte{byte(m)}, m)
 			}
 		}
 		firsts := packRows(rows)
@@ -176,7 +181,7 @@ func TestRowPagesRoundTrip(t *testing.T) {
 			}
 			plain := make([]byte, pageRoom)
 			fillRowPage(plain, f, rows[f:end])
-			first, some, err := readRowPage(plain)
+			first, some, err := readRowPage(plain, 2)
 			require.NoError(t, err)
 			require.Equal(t, f, first)
 			for k := range some {
@@ -233,16 +238,19 @@ func TestVocabulariesAgree(t *testing.T) {
 
 // Lengths of lists, IDs and segments that share a fingerprint: the builder asks for other keys.
 func TestCollisionTakesAnotherSegment(t *testing.T) {
-	b := newBuilder()
-	b.add(document{row: row{id: "x", revision: 1}, postings: testPostings(testTerm("tag", "a"))})
-	d, err := b.layout(smallSchema, newSegmentKeys(key{1}, ID{1}, ID{2}))
-	require.NoError(t, err)
-	require.NotNil(t, d)
 	// The same ID twice stands for two terms with one fingerprint.
-	b.add(document{row: row{id: "x", revision: 2}})
-	d, err = b.layout(smallSchema, newSegmentKeys(key{1}, ID{1}, ID{2}))
-	require.NoError(t, err)
-	require.Nil(t, d)
+	for _, twice := range []bool{false, true} {
+		b := newBuilder(smallSchema)
+		b.add(document{row: row{id: "x", revision: 1}, postings: testPostings(testTerm("tag", "a"))})
+		if twice {
+			b.add(document{row: row{id: "x", revision: 2}})
+		}
+		a, err := b.arrange()
+		require.NoError(t, err)
+		d, err := a.layout(newSegmentKeys(key{1}, ID{1}, ID{2}))
+		require.NoError(t, err)
+		require.Equal(t, twice, d == nil)
+	}
 }
 
 func TestKeysAreNotPrinted(t *testing.T) {

@@ -231,11 +231,15 @@ func (ix *Index) revised(ctx context.Context, k key, s *segment, dead *roaring.B
 	return &n, nil
 }
 
-// writeFull writes a full segment under fresh keys.
-func (ix *Index) writeFull(ctx context.Context, k key, schema Schema, b *builder) (*segment, error) {
+// writeFull writes a full segment under fresh keys. The builder is empty afterwards.
+func (ix *Index) writeFull(ctx context.Context, k key, b *builder) (*segment, error) {
+	a, err := b.arrange()
+	if err != nil {
+		return nil, err
+	}
 	for {
 		keys := newSegmentKeys(k, ix.partition, GenerateID())
-		d, err := b.layout(schema, keys)
+		d, err := a.layout(keys)
 		if err != nil {
 			return nil, err
 		}

@@ -97,7 +97,7 @@ func ripe(m *manifest, fan int) []ID {
 			return []ID{s.id}
 		}
 		t := tier(s)
-		if s.form != formFull || rows[t]+s.rows > mergeRows {
+		if s.isTail() || rows[t]+s.rows > mergeRows {
 			continue
 		}
 		classes[t], rows[t] = append(classes[t], s.id), rows[t]+s.rows

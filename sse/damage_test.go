@@ -50,7 +50,7 @@ func pagesOf(st *state) map[pageKind][]Run {
 		if r.deleted.bytes > 0 {
 			add(r.deleted.object, kindDeleted, region{0, pagesFor(int(r.deleted.bytes))})
 		}
-		if r.form == formTail {
+		if r.isTail() {
 			add(r.id, kindTail, region{0, r.pages()})
 			continue
 		}

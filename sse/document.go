@@ -1,5 +1,10 @@
 package sse
 
+import (
+	"slices"
+	"strings"
+)
+
 // posting is what a document has of one term.
 type posting struct {
 	term      term
@@ -29,4 +34,23 @@ func (d *document) terms() []term {
 		terms[i] = d.postings[i].term
 	}
 	return terms
+}
+
+// withExists adds to the postings of a document of format 1, which has none, those by which Exists finds it: one for each field that a
+// term is in.
+func withExists(postings []posting) []posting {
+	last := ""
+	for _, p := range postings[:len(postings):len(postings)] {
+		if f := p.term.field(); f != last {
+			postings, last = append(postings, posting{term: (Field{Name: f}).term(tagExists, "")}), f
+		}
+	}
+	slices.SortFunc(postings, func(a, b posting) int { return strings.Compare(string(a.term), string(b.term)) })
+	return postings
+}
+
+// field is the name of the term's field.
+func (t term) field() string {
+	name, _, _, _ := t.split()
+	return name
 }

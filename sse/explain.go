@@ -62,16 +62,15 @@ func (ix *Index) estimate(st *state, r *reader, p *plan, e *estimate) error {
 	if r.deleted.count > 0 && r.deleted.inline == nil {
 		e.whole += cold(r.wholeDeleted(st.key))
 	}
-	if r.form == formTail {
+	if r.isTail() {
 		n := cold(r.wholeTail(p.schema))
 		e.tails, e.whole, e.tailPages = e.tails+1, e.whole+n, e.tailPages+n
 		return nil
 	}
 	e.full++
 	c := &content{reader: r, vocab: make(map[string]*vocabulary)}
-	fields := p.schema.sorted()
 	for i, v := range r.vocabs {
-		name := fields[v.field].Name
+		name := p.schema.fieldName(v.field)
 		if !slices.Contains(p.fields, name) {
 			continue
 		}
@@ -83,7 +82,7 @@ func (ix *Index) estimate(st *state, r *reader, p *plan, e *estimate) error {
 	pt, err := ix.part(c, p, defaultMaxTerms)
 	unknown := 0 // terms that only a vocabulary that is not cached can tell
 	for i, l := range p.leaves {
-		if l.field != "" && c.vocab[l.field] == nil && hasVocab(r, fields, l.field) {
+		if l.field != "" && c.vocab[l.field] == nil && hasVocab(r, p.schema, l.field) {
 			unknown += coverSize(defaultMaxTerms) - len(pt.leaves[i])
 		}
 	}
@@ -116,8 +115,8 @@ func (ix *Index) estimate(st *state, r *reader, p *plan, e *estimate) error {
 	return nil
 }
 
-func hasVocab(r *reader, fields []Field, name string) bool {
-	return slices.ContainsFunc(r.vocabs, func(v vocabMeta) bool { return fields[v.field].Name == name })
+func hasVocab(r *reader, schema Schema, name string) bool {
+	return slices.ContainsFunc(r.vocabs, func(v fieldStream) bool { return schema.fieldName(v.field) == name })
 }
 
 func (e *estimate) view(p *plan) []string {

@@ -148,7 +148,7 @@ func TestSweepTakesLeftovers(t *testing.T) {
 	s := newMemStore()
 	ix := mustCreate(t, s, smallSchema, Options{})
 	require.NoError(t, ix.Apply(ctx, batchOf("a", 3)))
-	_, err := ix.writeFull(ctx, key(testKey), smallSchema, newBuilderOf("x"))
+	_, err := ix.writeFull(ctx, key(testKey), newBuilderOf("x"))
 	require.NoError(t, err)
 	require.NoError(t, ix.Compact(ctx, CompactOptions{DeleteNow: true}))
 	require.Len(t, s.segments[ID{1}], 2, "a writer may still commit it")
@@ -161,7 +161,7 @@ func TestSweepTakesLeftovers(t *testing.T) {
 }
 
 func newBuilderOf(id string) *builder {
-	b := newBuilder()
+	b := newBuilder(smallSchema)
 	b.add(document{row: row{id: id, revision: 1}})
 	return b
 }

@@ -185,7 +185,7 @@ func (ix *Index) openStream(w whole, sealed []byte) ([]byte, error) {
 func (r *reader) wholeTail(schema Schema) whole {
 	return whole{id: r.id, keys: r.keys, kind: kindTail, at: region{0, r.pages()}, bytes: int(r.tail), root: &r.root,
 		decode: func(plain []byte) (any, int, error) {
-			docs, err := decodeTail(plain, r.docs, r.rows)
+			docs, err := decodeTail(plain, r.docs, r.rows, schema, r.format())
 			if err != nil {
 				return nil, 0, err
 			}
@@ -198,6 +198,18 @@ func (r *reader) wholeVocab(i int) whole {
 		decode: func(plain []byte) (any, int, error) {
 			v, err := decodeVocab(plain)
 			return v, len(plain), err
+		}}
+}
+
+// wholeColumn is the i-th column; the value is a *column.
+func (r *reader) wholeColumn(i int) whole {
+	return whole{id: r.id, keys: r.keys, kind: kindColumn, at: r.columnRegion(i), bytes: int(r.columns[i].bytes),
+		decode: func(plain []byte) (any, int, error) {
+			c, err := decodeColumn(plain, r.docs)
+			if err != nil {
+				return nil, 0, err
+			}
+			return c, c.size(), nil
 		}}
 }
 
@@ -248,7 +260,7 @@ func (c *content) gone(row uint32) bool { return c.dead != nil && c.dead.Contain
 // contents reads, in one round, what is read whole and is not cached: tails, large deletion bitmaps, and the vocabularies of those
 // fields.
 func (ix *Index) contents(ctx context.Context, m *meter, st *state, fields []string) ([]*content, error) {
-	sorted := st.manifest.schema.sorted()
+	schema := st.manifest.schema
 	out := make([]*content, len(st.readers))
 	var list []whole
 	var take []func(any)
@@ -258,12 +270,12 @@ func (ix *Index) contents(ctx context.Context, m *meter, st *state, fields []str
 		if r.deleted.count > 0 && r.deleted.inline == nil {
 			list, take = append(list, r.wholeDeleted(st.key)), append(take, func(v any) { c.dead = v.(*roaring.Bitmap) })
 		}
-		if r.form == formTail {
+		if r.isTail() {
 			list, take = append(list, r.wholeTail(st.manifest.schema)), append(take, func(v any) { c.tail = v.(*tail) })
 			continue
 		}
 		for j, v := range r.vocabs {
-			if name := sorted[v.field].Name; slices.Contains(fields, name) {
+			if name := schema.fieldName(v.field); slices.Contains(fields, name) {
 				list, take = append(list, r.wholeVocab(j)), append(take, func(v any) { c.vocab[name] = v.(*vocabulary) })
 			}
 		}
@@ -278,7 +290,8 @@ func (ix *Index) contents(ctx context.Context, m *meter, st *state, fields []str
 	for _, c := range out {
 		if c.tail != nil {
 			for _, f := range fields {
-				c.vocab[f] = &vocabulary{words: c.tail.words[f]}
+				n, _ := schema.number(f)
+				c.vocab[f] = &vocabulary{words: c.tail.words[n]}
 			}
 		}
 	}

@@ -16,8 +16,11 @@ func fullManifest() *manifest {
 	return &manifest{
 		counter: 9, predecessor: [32]byte{1}, written: 1_700_000_000, profile: Balanced, schema: modelSchema,
 		segments: []*segment{
-			{id: ID{1}, form: formFull, created: 5, docs: 9, rows: 10, table: 2, shared: 1, own: 5, vocabs: []vocabMeta{{3, 77}, {4, 5000}}, terms: 5,
-				rowPages: 3, directory: 1, root: [32]byte{2}, deleted: deletions{count: 2, inline: canonical(roaring.BitmapOf(3, 4))}},
+			{id: ID{1}, form: formFull, created: 5, docs: 9, rows: 10, table: 2, shared: 1, own: 5, vocabs: []fieldStream{{3, 77}, {4, 5000}}, terms: 5,
+				rowPages: 3, directory: 1, columns: []fieldStream{{0, 4081}, {3, 9}}, root: [32]byte{2}, deleted: deletions{count: 2, inline: canonical(roaring.BitmapOf(3, 4))}},
+			{id: ID{5}, form: formFull1, created: 5, docs: 9, rows: 10, table: 2, shared: 1, own: 5, vocabs: []fieldStream{{3, 77}, {4, 5000}}, terms: 5,
+				rowPages: 3, directory: 1, root: [32]byte{2}},
+			{id: ID{6}, form: formTail1, created: 6, docs: 0, rows: 1, tail: 9, root: [32]byte{3}},
 			{id: ID{2}, form: formTail, created: 6, docs: 0, rows: 1, tail: 9, root: [32]byte{3}},
 			{id: ID{3}, form: formTail, created: 6, docs: 1, rows: 90_000, tail: 9, root: [32]byte{3}, deleted: deletions{count: 3, object: ID{4}, bytes: 9000, root: [32]byte{5}}},
 		},
@@ -29,12 +32,21 @@ func FuzzManifest(f *testing.F) {
 	f.Add(fullManifest().encode())
 	f.Add((&manifest{counter: 1, profile: Balanced, schema: smallSchema}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := decodeManifest(b)
-		if err == nil {
-			require.Equal(t, b, m.encode())
+		for version := 1; version <= manifestVersion; version++ {
+			m, err := decodeManifest(b, version)
+			if err != nil {
+				continue
+			}
 			for _, s := range m.segments {
 				s.pages()
 			}
+			if version == manifestVersion {
+				require.Equal(t, b, m.encode())
+				continue
+			}
+			again, err := decodeManifest(m.encode(), manifestVersion)
+			require.NoError(t, err)
+			require.Equal(t, m, again, "what was written in format 1 is written on in format 2")
 		}
 	})
 }
@@ -55,13 +67,19 @@ func FuzzTail(f *testing.F) {
 		{row: row{id: "a", revision: 1, stored: []byte("stored")}, postings: testPostings(testTerm("tag", "x"), testTerm("tag", "xyz"))},
 		{row: row{id: "b", revision: 2}, tomb: true},
 	}
-	f.Add(encodeTail(docs), uint32(1), uint32(2))
-	f.Add(encodeTail(docs[:1]), uint32(1), uint32(1))
+	f.Add(encodeTail(docs, smallSchema), uint32(1), uint32(2))
+	f.Add(encodeTail(docs[:1], smallSchema), uint32(1), uint32(1))
+	f.Add(encodeTail1(docs), uint32(1), uint32(2))
 	f.Fuzz(func(t *testing.T, b []byte, n, rows uint32) {
-		docs, err := decodeTail(b, n, rows)
+		docs, err := decodeTail(b, n, rows, smallSchema, 2)
 		if err == nil && n <= rows {
 			require.Len(t, docs, int(rows))
-			require.Equal(t, b, append([]byte{}, encodeTail(docs)...))
+			require.Equal(t, b, append([]byte{}, encodeTail(docs, smallSchema)...))
+			newTail(docs, smallSchema, len(b))
+		}
+		docs, err = decodeTail(b, n, rows, smallSchema, 1)
+		if err == nil && n <= rows {
+			require.Len(t, docs, int(rows))
 			newTail(docs, smallSchema, len(b))
 		}
 	})
@@ -88,11 +106,13 @@ func FuzzRowPage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		plain := make([]byte, pageRoom)
 		copy(plain, b)
-		first, rows, err := readRowPage(plain)
-		if err == nil {
-			again := make([]byte, pageRoom)
-			fillRowPage(again, first, rows)
-			require.Equal(t, plain, again)
+		for format, fill := range map[int]func([]byte, uint32, []row){1: fillRowPage1, 2: fillRowPage} {
+			first, rows, err := readRowPage(plain, format)
+			if err == nil {
+				again := make([]byte, pageRoom)
+				fill(again, first, rows)
+				require.Equal(t, plain, again)
+			}
 		}
 	})
 }
@@ -120,7 +140,7 @@ func FuzzDirectory(f *testing.F) {
 
 func FuzzBucket(f *testing.F) {
 	plain := make([]byte, pageRoom)
-	fillBucket(plain, []tableSlot{{place: place{print: 3}}, {place: place{print: 9}, body: [32]byte{4}}})
+	fillBucket(plain, []tableSlot{{place: place{print: 3}}, {place: place{print: 9}, body: [32]byte{4}}}, []uint32{0, 1})
 	f.Add(plain, uint64(9))
 	f.Fuzz(func(t *testing.T, b []byte, print uint64) {
 		plain := make([]byte, pageRoom)
@@ -136,12 +156,17 @@ func FuzzEntry(f *testing.F) {
 	f.Add(e[:])
 	e = entry{form: entryOwn, count: 900, page: 3, length: 5000}.encode()
 	f.Add(e[:])
+	e = entry{form: entryAux, aux: []byte{2, 0, 4}}.encode()
+	f.Add(e[:])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var body [entryBody]byte
 		copy(body[:], b)
-		e, err := decodeEntry(body, 1000, 10, 10)
-		if err == nil {
-			require.Equal(t, body, e.encode())
+		for _, aux := range []bool{false, true} {
+			e, err := decodeEntry(body, aux, 1000, 10, 10)
+			if err == nil {
+				require.Equal(t, body, e.encode())
+				require.False(t, aux && e.form == entryInline || !aux && e.form == entryAux)
+			}
 		}
 	})
 }

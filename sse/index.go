@@ -298,7 +298,7 @@ func (ix *Index) Stats(ctx context.Context) (Stats, error) {
 			s.Rows += live
 			s.Deleted += int(r.rows) - live
 			s.Pages += int(r.pages() + pagesFor(int(r.deleted.bytes)))
-			if r.form == formTail {
+			if r.isTail() {
 				s.Tails++
 			}
 		}

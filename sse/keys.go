@@ -66,19 +66,26 @@ func newSegmentKeys(k key, partition, segment ID) *segmentKeys {
 
 // The domains of what is looked up in a table.
 const (
-	domainTerm  = 0 // a term of a field
-	domainID    = 1 // the ID of a row
-	domainDummy = 2 // a term that no segment holds, to fill up a cover
+	domainTerm      = 0 // a term of a field
+	domainID        = 1 // the ID of a row
+	domainDummy     = 2 // a term that no segment holds, to fill up a cover
+	domainPositions = 3 // the positions of a term
+	domainImpacts   = 4 // the impacts of a term
 )
 
-// lookup is what a table is asked for: a term of a field, an ID, or a dummy. It is comparable.
+// lookup is what a table is asked for: the rows, positions or impacts of a term, an ID, or a dummy. It is comparable.
 type lookup struct {
 	domain uint8
 	value  string
 }
 
-func termLookup(t term) lookup  { return lookup{domainTerm, string(t)} }
-func idLookup(id string) lookup { return lookup{domainID, id} }
+// isAux says whether the answer is an auxiliary list.
+func (l lookup) isAux() bool { return l.domain == domainPositions || l.domain == domainImpacts }
+
+func termLookup(t term) lookup      { return lookup{domainTerm, string(t)} }
+func positionsLookup(t term) lookup { return lookup{domainPositions, string(t)} }
+func impactsLookup(t term) lookup   { return lookup{domainImpacts, string(t)} }
+func idLookup(id string) lookup     { return lookup{domainID, id} }
 
 // prf is HMAC-SHA-256 under a fixed key. It keeps state and is for one goroutine.
 type prf struct {

@@ -8,10 +8,12 @@ import (
 	"github.com/veilchart/veilchart/internal/wire"
 )
 
-// The forms of a segment.
+// The forms of a segment. Those of format 1 are read, and never written again.
 const (
-	formFull = 1 // tables, lists, vocabularies, rows
-	formTail = 2 // one stream of documents, read whole
+	formFull1 = 1 // tables, lists, vocabularies, rows
+	formTail1 = 2 // one stream of documents, read whole
+	formFull  = 3 // as form 1, with values in rows, lists of impacts and positions, and columns
+	formTail  = 4 // as form 2, with values in rows, impacts and positions
 )
 
 // Limits of a segment. A full segment of the most rows has some tens of millions of postings.
@@ -20,6 +22,7 @@ const (
 	maxPages    = 1 << 30   // pages of a segment
 	tailBytes   = 1 << 20   // of a tail, and of all tails of a partition before they are folded into a full segment
 	maxVocab    = 256 << 20 // bytes of a vocabulary
+	maxColumn   = 256 << 20 // bytes of a column
 	maxTerms    = 1 << 30   // bytes of the list of terms
 	maxSegments = 1 << 12
 	maxRetired  = 1 << 14
@@ -35,13 +38,14 @@ type segment struct {
 	rows    uint32 // rows docs to rows-1 are tombstones of deleted documents
 
 	// A full segment has its regions in this order, without gaps.
-	table     uint32      // pages
-	shared    uint32      // pages
-	own       uint32      // pages
-	vocabs    []vocabMeta // in the order of fields
-	terms     uint32      // bytes
-	rowPages  uint32      // pages
-	directory uint32      // pages
+	table     uint32        // pages
+	shared    uint32        // pages
+	own       uint32        // pages
+	vocabs    []fieldStream // in the order of field numbers
+	terms     uint32        // bytes
+	rowPages  uint32        // pages
+	directory uint32        // pages
+	columns   []fieldStream // in the order of field numbers; none in format 1
 
 	tail uint32 // bytes of a tail segment
 
@@ -49,10 +53,21 @@ type segment struct {
 	deleted deletions
 }
 
-// vocabMeta is the vocabulary of one field: its position among the schema's fields sorted by name, and its length in bytes.
-type vocabMeta struct {
-	field uint8
+// fieldStream is the vocabulary or the column of one field: the number of the field, and its length in bytes.
+type fieldStream struct {
+	field uint16
 	bytes uint32
+}
+
+// isTail says whether the segment is a stream of documents.
+func (s *segment) isTail() bool { return s.form == formTail || s.form == formTail1 }
+
+// format is the version of the format that the segment was written in.
+func (s *segment) format() int {
+	if s.form == formFull1 || s.form == formTail1 {
+		return 1
+	}
+	return 2
 }
 
 // deletions says which rows of a segment are gone: in the manifest, or in an object of its own when large.
@@ -101,13 +116,25 @@ func (s *segment) directoryRegion() region {
 	return region{s.rowRegion().first + s.rowPages, s.directory}
 }
 
+// columnRegion is the region of the i-th column; that of the number of columns is empty, and behind all.
+func (s *segment) columnRegion(i int) region {
+	d := s.directoryRegion()
+	first := d.first + d.count
+	for _, c := range s.columns[:i] {
+		first += pagesFor(int(c.bytes))
+	}
+	if i == len(s.columns) {
+		return region{first, 0}
+	}
+	return region{first, pagesFor(int(s.columns[i].bytes))}
+}
+
 // pages is the number of pages of the segment.
 func (s *segment) pages() uint32 {
-	if s.form == formTail {
+	if s.isTail() {
 		return pagesFor(padme(int(s.tail)))
 	}
-	d := s.directoryRegion()
-	return d.first + d.count
+	return s.columnRegion(len(s.columns)).first
 }
 
 // append encodes the segment for the manifest. docs/spec/sse.md, section Manifest.
@@ -117,22 +144,61 @@ func (s *segment) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.created))
 	b = binary.BigEndian.AppendUint32(b, s.docs)
 	b = binary.BigEndian.AppendUint32(b, s.rows)
-	if s.form == formTail {
+	if s.isTail() {
 		b = binary.BigEndian.AppendUint32(b, s.tail)
 	} else {
 		for _, n := range []uint32{s.table, s.shared, s.own} {
 			b = binary.BigEndian.AppendUint32(b, n)
 		}
-		b = binary.BigEndian.AppendUint32(b, uint32(len(s.vocabs)))
-		for _, v := range s.vocabs {
-			b = binary.BigEndian.AppendUint32(append(b, v.field), v.bytes)
-		}
+		b = s.appendStreams(b, s.vocabs)
 		for _, n := range []uint32{s.terms, s.rowPages, s.directory} {
 			b = binary.BigEndian.AppendUint32(b, n)
+		}
+		if s.format() > 1 {
+			b = s.appendStreams(b, s.columns)
 		}
 	}
 	b = append(b, s.root[:]...)
 	return s.deleted.append(b)
+}
+
+// appendStreams encodes vocabularies or columns. In format 1 the number of a field has one byte.
+func (s *segment) appendStreams(b []byte, list []fieldStream) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
+	for _, v := range list {
+		if s.format() == 1 {
+			b = append(b, uint8(v.field))
+		} else {
+			b = binary.BigEndian.AppendUint16(b, v.field)
+		}
+		b = binary.BigEndian.AppendUint32(b, v.bytes)
+	}
+	return b
+}
+
+func (s *segment) readStreams(d *wire.Decoder, schema Schema, most uint32) []fieldStream {
+	width := 2
+	if s.format() == 1 {
+		width = 1
+	}
+	n := d.Len(len(schema.Fields), width+4)
+	if n == 0 {
+		return nil
+	}
+	list := make([]fieldStream, n)
+	for i := range list {
+		v := &list[i]
+		if s.format() == 1 {
+			v.field = uint16(d.Uint8())
+		} else {
+			v.field = d.Uint16()
+		}
+		v.bytes = d.Uint32()
+		if d.Err() == nil && (schema.fieldName(v.field) == "" || i > 0 && v.field <= list[i-1].field || v.bytes == 0 || v.bytes > most) {
+			d.Failf("a vocabulary or column of field %d with %d bytes", v.field, v.bytes)
+		}
+	}
+	return list
 }
 
 // The places of deletions.
@@ -159,7 +225,8 @@ func (d *deletions) append(b []byte) []byte {
 // minSegmentBytes is the shortest encoding of a segment: a tail without deletions.
 const minSegmentBytes = 16 + 1 + 8 + 4 + 4 + 4 + 32 + 1
 
-func readSegment(d *wire.Decoder, fields int) *segment {
+// readSegment reads a segment from a manifest of that version.
+func readSegment(d *wire.Decoder, schema Schema, version int) *segment {
 	s := &segment{}
 	copy(s.id[:], d.Raw(len(s.id)))
 	s.form = d.Uint8()
@@ -168,25 +235,22 @@ func readSegment(d *wire.Decoder, fields int) *segment {
 	if d.Err() == nil && (s.rows == 0 || s.rows > maxRows || s.docs > s.rows) {
 		d.Failf("a segment with %d documents and %d rows", s.docs, s.rows)
 	}
-	switch s.form {
-	case formTail:
+	if s.form == 0 || s.form > formTail || version == 1 && s.format() > 1 {
+		d.Failf("a segment of form %d in a manifest of version %d: this program reads forms 1 to 4, of them 1 and 2 in version 1", s.form, version)
+		return s
+	}
+	if s.isTail() {
 		if s.tail = d.Uint32(); d.Err() == nil && (s.tail == 0 || s.tail > tailBytes) {
 			d.Failf("a tail of %d bytes", s.tail)
 		}
-	case formFull:
+	} else {
 		s.table, s.shared, s.own = d.Uint32(), d.Uint32(), d.Uint32()
-		s.vocabs = make([]vocabMeta, d.Len(fields, 5))
-		for i := range s.vocabs {
-			s.vocabs[i] = vocabMeta{d.Uint8(), d.Uint32()}
-			v := s.vocabs[i]
-			if d.Err() == nil && (int(v.field) >= fields || i > 0 && v.field <= s.vocabs[i-1].field || v.bytes == 0 || v.bytes > maxVocab) {
-				d.Failf("vocabulary of field %d with %d bytes", v.field, v.bytes)
-			}
-		}
+		s.vocabs = s.readStreams(d, schema, maxVocab)
 		s.terms, s.rowPages, s.directory = d.Uint32(), d.Uint32(), d.Uint32()
+		if s.format() > 1 {
+			s.columns = s.readStreams(d, schema, maxColumn)
+		}
 		s.checkLayout(d)
-	default:
-		d.Failf("a segment of form %d: this program reads forms 1 and 2", s.form)
 	}
 	copy(s.root[:], d.Raw(len(s.root)))
 	s.deleted = readDeletions(d, s.rows)
@@ -202,7 +266,7 @@ func (s *segment) checkLayout(d *wire.Decoder) {
 		return
 	}
 	sum := uint64(s.table) + uint64(s.shared) + uint64(s.own) + uint64(pagesFor(int(s.terms))) + uint64(s.rowPages) + uint64(s.directory)
-	for _, v := range s.vocabs {
+	for _, v := range append(s.vocabs[:len(s.vocabs):len(s.vocabs)], s.columns...) {
 		sum += uint64(pagesFor(int(v.bytes)))
 	}
 	if sum > maxPages || s.table == 0 || s.shared == 0 || s.rowPages == 0 || s.rowPages > s.rows ||

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -42,7 +43,7 @@ type retired struct {
 }
 
 const (
-	manifestVersion = 1
+	manifestVersion = 2 // written; 1 is read
 	manifestSuite   = 1 // HKDF-SHA-256, AES-256-GCM
 
 	manifestSalt  = 32
@@ -73,7 +74,8 @@ func (m *manifest) encode() []byte {
 // manifestLength is the padded length for n bytes: that of the smallest manifest, or Padmé.
 func manifestLength(n int) int { return max(padme(n), manifestLeast-manifestExtra) }
 
-func decodeManifest(b []byte) (*manifest, error) {
+// decodeManifest reads what encode wrote, or a manifest of version 1.
+func decodeManifest(b []byte, version int) (*manifest, error) {
 	d := wire.NewDecoder(b)
 	n := d.Len(len(b), 1)
 	if d.Err() == nil && (len(b) != manifestLength(4+n) || !allZero(b[4+n:])) {
@@ -91,6 +93,9 @@ func decodeManifest(b []byte) (*manifest, error) {
 		if err := m.profile.check(); err != nil {
 			return nil, err
 		}
+		if version == 1 && m.profile != Balanced {
+			return nil, fmt.Errorf("sse: a manifest of version 1 with profile %d: when it was written there was Balanced only: use a backup", m.profile)
+		}
 	}
 	schema := d.Bytes(MaxFields * 256)
 	if err := d.Err(); err != nil {
@@ -99,6 +104,9 @@ func decodeManifest(b []byte) (*manifest, error) {
 	var err error
 	if m.schema, err = NewSchema(schema); err != nil {
 		return nil, err
+	}
+	if h := wire.NewDecoder(schema).Header(wire.KindSSESchema); int(h.Version) > version || version > 1 && !bytes.Equal(schema, m.schema.Bytes()) {
+		d.Failf("a schema of version %d in a manifest of version %d", h.Version, version)
 	}
 	m.segments = make([]*segment, d.Len(maxSegments, minSegmentBytes))
 	seen := make(map[ID]bool)
@@ -109,7 +117,7 @@ func decodeManifest(b []byte) (*manifest, error) {
 		seen[id] = true
 	}
 	for i := range m.segments {
-		s := readSegment(d, len(m.schema.Fields))
+		s := readSegment(d, m.schema, version)
 		m.segments[i] = s
 		taken(s.id)
 		if s.deleted.count > 0 && s.deleted.inline == nil {
@@ -157,8 +165,8 @@ func manifestAAD(header []byte, partition ID, counter uint64) []byte {
 func openManifest(k key, partition ID, version uint64, blob []byte) (*manifest, error) {
 	d := wire.NewDecoder(blob)
 	h := d.Header(wire.KindSSEManifest)
-	if d.Err() == nil && (h.Version != manifestVersion || h.Suite != manifestSuite) {
-		return nil, fmt.Errorf("sse: manifest of version %d, suite %d: this program reads version %d, suite %d: use a newer one", h.Version, h.Suite, manifestVersion, manifestSuite)
+	if d.Err() == nil && (h.Version < 1 || h.Version > manifestVersion || h.Suite != manifestSuite) {
+		return nil, fmt.Errorf("sse: manifest of version %d, suite %d: this program reads versions 1 to %d, suite %d: use a newer one", h.Version, h.Suite, manifestVersion, manifestSuite)
 	}
 	salt := d.Raw(manifestSalt)
 	sealed := d.Raw(d.Remaining())
@@ -170,7 +178,7 @@ func openManifest(k key, partition ID, version uint64, blob []byte) (*manifest, 
 	if err != nil {
 		return nil, fmt.Errorf("sse: head %d of partition %v %w: try the newer partition key if it was rotated, else restore the head from a backup", version, partition, ErrDecrypt)
 	}
-	m, err := decodeManifest(plain)
+	m, err := decodeManifest(plain, int(h.Version))
 	if err != nil {
 		return nil, fmt.Errorf("sse: head %d: %w", version, err)
 	}

@@ -11,7 +11,7 @@ import (
 type loaded struct {
 	*content
 	rows  []row
-	lists map[term]*roaring.Bitmap
+	lists map[term]*termList
 	leave *roaring.Bitmap // rows that do not move
 }
 
@@ -58,7 +58,7 @@ func (ix *Index) Verify(ctx context.Context) error {
 
 // loadAll reads a segment for a merge.
 func (ix *Index) loadAll(ctx context.Context, c *content) (*loaded, error) {
-	l := &loaded{content: c, lists: make(map[term]*roaring.Bitmap), leave: roaring.New()}
+	l := &loaded{content: c, lists: make(map[term]*termList), leave: roaring.New()}
 	if c.dead != nil {
 		l.leave.Or(c.dead)
 	}
@@ -94,7 +94,7 @@ func (ix *Index) loadAll(ctx context.Context, c *content) (*loaded, error) {
 		case kindTerms:
 			terms = append(terms, plain...)
 		case kindRows:
-			first, rows, err := readRowPage(plain)
+			first, rows, err := readRowPage(plain, c.format())
 			if err != nil || int(first) != len(l.rows) {
 				return errRows
 			}
@@ -111,7 +111,7 @@ func (ix *Index) loadAll(ctx context.Context, c *content) (*loaded, error) {
 	return l, ix.loadLists(l, pages, vocabs, terms)
 }
 
-// kindOf is the kind of a page, and of which vocabulary it is.
+// kindOf is the kind of a page, and of which vocabulary it is, counted from 0.
 func (s *segment) kindOf(n uint32) (pageKind, int) {
 	switch {
 	case n < s.sharedRegion().first:
@@ -130,8 +130,10 @@ func (s *segment) kindOf(n uint32) (pageKind, int) {
 		return kindTerms, 0
 	case n < s.directoryRegion().first:
 		return kindRows, 0
+	case n < s.columnRegion(0).first:
+		return kindDirectory, 0
 	}
-	return kindDirectory, 0
+	return kindColumn, 0
 }
 
 // loadLists finds the rows of every term.
@@ -156,23 +158,41 @@ func (ix *Index) loadLists(l *loaded, pages map[pageKey][]byte, vocabs [][]byte,
 			return ix.damaged(c.id, c.vocabRegion(i).first, err)
 		}
 		for _, w := range words {
-			terms = append(terms, schema.vocabularyTerm(uint16(c.vocabs[i].field), w))
+			terms = append(terms, schema.vocabularyTerm(c.vocabs[i].field, w))
 		}
 	}
 	// The same steps as those of a search, on pages in memory.
-	pt := &part{content: c, lookups: make([]lookup, len(terms)), lists: make([]*roaring.Bitmap, len(terms))}
-	f := finding{entries: make([]entry, len(terms)), keys: make([]key, len(terms))}
+	pt := &part{content: c}
+	type numbers struct{ rows, impacts, positions int }
+	asks := make([]numbers, len(terms))
+	ask := func(l lookup) int {
+		pt.lookups = append(pt.lookups, l)
+		return len(pt.lookups) - 1
+	}
+	for j, t := range terms {
+		asks[j] = numbers{ask(termLookup(t)), -1, -1}
+		if c.format() == 1 {
+			continue
+		}
+		impacts, positions := schema.aux(t)
+		if impacts {
+			asks[j].impacts = ask(impactsLookup(t))
+		}
+		if positions {
+			asks[j].positions = ask(positionsLookup(t))
+		}
+	}
+	f := finding{entries: make([]entry, len(pt.lookups)), keys: make([]key, len(pt.lookups))}
 	find, pad, lists := newPRF(c.keys.find), newPRF(c.keys.entry), newPRF(c.keys.list)
 	s := newSealer(c.keys)
-	for j, t := range terms {
-		lk := termLookup(t)
+	for j, lk := range pt.lookups {
 		p := placeOf(find.lookup(lk))
 		page := uint32(p.hash % uint64(c.table))
 		body, ok := findInBucket(pages[pageKey{c.reader, page}], p.print)
 		if !ok {
 			return ix.damaged(c.id, page, fmt.Errorf("a term of the segment is not in its table"))
 		}
-		e, err := decodeEntry(pad.lookup(lk).xor(body), c.reader.rows, c.shared, c.own)
+		e, err := decodeEntry(pad.lookup(lk).xor(body), lk.isAux(), c.reader.rows, c.shared, c.own)
 		if err != nil {
 			return ix.damaged(c.id, page, err)
 		}
@@ -188,9 +208,24 @@ func (ix *Index) loadLists(l *loaded, pages map[pageKey][]byte, vocabs [][]byte,
 		return err
 	}
 	for j, t := range terms {
-		l.lists[t] = pt.lists[j]
+		if l.lists[t], err = pt.termList(asks[j].rows, asks[j].impacts, asks[j].positions); err != nil {
+			return ix.damaged(c.id, c.sharedRegion().first, err)
+		}
+		if c.format() == 1 {
+			l.exists(t.field()).Or(l.lists[t].rows)
+		}
 	}
 	return nil
+}
+
+// exists is the list of documents that have a value in the field. A segment of format 1 has none: it is the union of the lists of the
+// field's terms.
+func (l *loaded) exists(field string) *roaring.Bitmap {
+	t := (Field{Name: field}).term(tagExists, "")
+	if l.lists[t] == nil {
+		l.lists[t] = &termList{rows: roaring.New()}
+	}
+	return l.lists[t].rows
 }
 
 // mergeInto writes the live rows of a group as one segment under k. With full it leaves tombstones out.
@@ -218,7 +253,7 @@ func (ix *Index) mergeInto(ctx context.Context, st *state, k key, group []ID, fu
 	}
 	older(in)
 	w := newWritten()
-	b := newBuilder()
+	b := newBuilder(st.manifest.schema)
 	tombs := make(map[ID][]uint32) // rows of tombstones, whose places follow those of all documents
 	for _, l := range in {
 		dead := roaring.New()
@@ -246,22 +281,31 @@ func (ix *Index) mergeInto(ctx context.Context, st *state, k key, group []ID, fu
 	if len(b.docs)+len(b.tombs) == 0 {
 		return w, nil
 	}
-	w.segment, err = ix.writeFull(ctx, k, st.manifest.schema, b)
+	w.segment, err = ix.writeFull(ctx, k, b)
 	return w, err
 }
 
 // moveLists adds the lists of a segment to those of the merge.
 func (l *loaded) moveLists(b *builder, places []uint32) {
-	var rows []uint32
 	for t, list := range l.lists {
-		rows = rows[:0]
-		for n := range roaring.Values(list) {
-			if places[n] != gone {
-				rows = append(rows, places[n])
+		number, ok := uint32(0), false
+		i := -1
+		for n := range roaring.Values(list.rows) {
+			if i++; places[n] == gone {
+				continue
 			}
-		}
-		if len(rows) > 0 {
-			b.addRows(t, rows...)
+			if !ok {
+				number, ok = b.number(t), true // only of terms that have a row left
+			}
+			var impact uint8
+			var positions []byte
+			if list.impacts != nil {
+				impact = list.impacts[i]
+			}
+			if list.positions != nil {
+				positions = list.positions.raw(i)
+			}
+			b.post(places[n], number, impact, positions)
 		}
 	}
 }

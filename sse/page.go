@@ -8,7 +8,8 @@ import (
 // pageKind says what a page holds. It is part of the associated data, so that a page of one kind never passes for another.
 type pageKind uint8
 
-// The kinds. docs/spec/sse.md, section Pages. Numbers are never reused; 9 is kept for positions, 10 for wide lists of impacts.
+// The kinds. docs/spec/sse.md, section Pages. Numbers are never reused. 9 and 10 were kept for positions and impacts, which lie in pages
+// of kindShared and kindList.
 const (
 	kindTable     pageKind = 1  // one bucket of the term table
 	kindShared    pageKind = 2  // short lists of many terms
@@ -19,6 +20,7 @@ const (
 	kindDirectory pageKind = 7  // first row of every row page
 	kindTail      pageKind = 8  // part of a tail segment
 	kindDeleted   pageKind = 11 // part of a bitmap of deleted rows
+	kindColumn    pageKind = 12 // part of the column of a field
 )
 
 const (

@@ -156,7 +156,7 @@ func TestRootBindsThePages(t *testing.T) {
 	ix := mustCreate(t, s, smallSchema, Options{})
 	require.NoError(t, ix.Apply(ctx, Batch{Put: []Document{smallDoc("a", 1)}}))
 	r := ix.current().readers[0]
-	fake := encodeTail([]document{{row: row{id: "b", revision: 1, stored: []byte("b")}, postings: ix.tailOf(t, r).docs[0].postings}})
+	fake := encodeTail([]document{{row: row{id: "b", revision: 1, stored: []byte("b")}, postings: ix.tailOf(t, r).docs[0].postings}}, smallSchema)
 	require.Len(t, fake, int(r.tail))
 	var root [32]byte
 	var pages []byte

@@ -100,7 +100,7 @@ func (ix *Index) locate(ctx context.Context, all []*content, ids []string) ([][]
 	var of []int
 	for _, c := range all {
 		if c.tail == nil {
-			parts = append(parts, &part{content: c, lookups: lookups})
+			parts = append(parts, &part{content: c, asked: asked{lookups: lookups}})
 			continue
 		}
 		for i, id := range ids {

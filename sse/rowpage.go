@@ -10,30 +10,33 @@ import (
 // Limits of a row.
 const (
 	MaxID     = 128  // bytes of an ID
-	MaxStored = 3584 // bytes of a stored value
+	MaxStored = 3584 // bytes of Document.Stored and of the encoded values of stored fields together
 )
 
 // A row page holds consecutive rows; a row never straddles two. docs/spec/sse.md, section Row pages.
 const (
 	rowPageHead = 4 + 2        // first row, number of rows
-	rowHead     = 1 + 8 + 2    // length of the ID, revision, length of the stored value
+	rowHead     = 1 + 8 + 2    // length of the ID, revision, length of what is stored; then in format 2 the length of the values
 	directoryOf = pageRoom / 4 // row pages that one directory page covers
 )
 
 var errRows = errors.New("its rows do not decode")
 
-func (r row) size() int { return rowHead + len(r.id) + len(r.stored) }
+func (r row) size() int { return rowHead + len(r.id) + len(r.stored) + 2 + len(r.values) }
 
 func (r row) append(b []byte) []byte {
 	b = append(b, uint8(len(r.id)))
 	b = append(b, r.id...)
 	b = binary.BigEndian.AppendUint64(b, r.revision)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(r.stored)))
-	return append(b, r.stored...)
+	b = append(b, r.stored...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(r.values)))
+	return append(b, r.values...)
 }
 
-// readRow reads one row from the front of b and returns what follows it. The stored value is a slice of b.
-func readRow(b []byte) (r row, rest []byte, err error) {
+// readRow reads one row of that version of the format from the front of b and returns what follows it. What is stored, and the
+// values, are slices of b. In format 1 there are no values.
+func readRow(b []byte, format int) (r row, rest []byte, err error) {
 	if len(b) < 1 || b[0] == 0 || b[0] > MaxID || len(b) < rowHead+int(b[0]) {
 		return row{}, nil, errRows
 	}
@@ -49,7 +52,20 @@ func readRow(b []byte) (r row, rest []byte, err error) {
 	if m > 0 {
 		r.stored = b[:m:m]
 	}
-	return r, b[m:], nil
+	if b = b[m:]; format == 1 {
+		return r, b, nil
+	}
+	if len(b) < 2 {
+		return row{}, nil, errRows
+	}
+	n = int(binary.BigEndian.Uint16(b))
+	if b = b[2:]; n+m > MaxStored || n > len(b) {
+		return row{}, nil, errRows
+	}
+	if n > 0 {
+		r.values = b[:n:n]
+	}
+	return r, b[n:], nil
 }
 
 // checkID refuses an ID that cannot be stored.
@@ -84,8 +100,8 @@ func fillRowPage(plain []byte, first uint32, rows []row) {
 	}
 }
 
-// readRowPage is the inverse of fillRowPage.
-func readRowPage(plain []byte) (first uint32, rows []row, err error) {
+// readRowPage reads what fillRowPage wrote, or a page of format 1.
+func readRowPage(plain []byte, format int) (first uint32, rows []row, err error) {
 	first = binary.BigEndian.Uint32(plain)
 	n := int(binary.BigEndian.Uint16(plain[4:]))
 	rest := plain[rowPageHead:]
@@ -94,7 +110,7 @@ func readRowPage(plain []byte) (first uint32, rows []row, err error) {
 	}
 	rows = make([]row, n)
 	for i := range rows {
-		if rows[i], rest, err = readRow(rest); err != nil {
+		if rows[i], rest, err = readRow(rest, format); err != nil {
 			return 0, nil, err
 		}
 	}

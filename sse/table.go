@@ -2,8 +2,10 @@ package sse
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sort"
 )
 
@@ -24,12 +26,16 @@ const (
 	entryInline = 1 // the rows themselves
 	entryShared = 2 // a list in a shared page
 	entryOwn    = 3 // a list in pages of its own
+	entryAux    = 4 // an auxiliary list itself
 )
 
 const inlineRoom = entryBody - 2
 
-// maxList is more than the longest list has: 4 bytes for each row of the largest segment.
-const maxList = 4 * maxRows
+// Limits of lists in bytes. A list of rows has at most 4 bytes for each row of the largest segment.
+const (
+	maxList = 4 * maxRows
+	maxAux  = 256 << 20
+)
 
 var (
 	errBucket = errors.New("its bucket does not decode")
@@ -42,6 +48,7 @@ type entry struct {
 	count uint32 // rows
 
 	rows []uint32 // inline
+	aux  []byte   // aux; count is not known then
 
 	page   uint32 // shared and own: page number within the region
 	offset uint16 // shared
@@ -55,6 +62,9 @@ func (e entry) encode() (b [entryBody]byte) {
 	case entryInline:
 		b[1] = uint8(e.count)
 		copy(b[2:], appendDeltas(nil, e.rows))
+	case entryAux:
+		b[1] = uint8(len(e.aux))
+		copy(b[2:], e.aux)
 	case entryShared:
 		binary.BigEndian.PutUint32(b[1:], e.count)
 		binary.BigEndian.PutUint32(b[5:], e.page)
@@ -71,11 +81,27 @@ func (e entry) encode() (b [entryBody]byte) {
 // ownPages is how many pages a long list takes at Padmé length.
 func (e entry) ownPages() uint32 { return pagesFor(padme(int(e.length))) }
 
-// decodeEntry reads a body of a segment with that many rows and pages of lists.
-func decodeEntry(b [entryBody]byte, rows, shared, own uint32) (entry, error) {
+// decodeEntry reads a body of a segment with that many rows and pages of lists. aux says that an auxiliary list was looked up.
+func decodeEntry(b [entryBody]byte, aux bool, rows, shared, own uint32) (entry, error) {
 	e := entry{form: b[0]}
+	most := uint32(maxList)
+	if aux {
+		most = maxAux
+	}
 	switch e.form {
+	case entryAux:
+		if !aux || b[1] == 0 || b[1] > inlineRoom {
+			return entry{}, errEntry
+		}
+		e.aux = bytes.Clone(b[2 : 2+b[1]])
+		if e.encode() != b {
+			return entry{}, errEntry
+		}
+		return e, nil
 	case entryInline:
+		if aux {
+			return entry{}, errEntry
+		}
 		e.count = uint32(b[1])
 		var err error
 		if e.rows, _, err = readDeltas(b[2:], e.count, rows); err != nil {
@@ -89,7 +115,7 @@ func decodeEntry(b [entryBody]byte, rows, shared, own uint32) (entry, error) {
 		}
 	case entryOwn:
 		e.count, e.page, e.length = binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:]), binary.BigEndian.Uint32(b[9:])
-		if e.length < pageRoom || e.length > maxList || uint64(e.page)+uint64(e.ownPages()) > uint64(own) {
+		if e.length < pageRoom || e.length > most || uint64(e.page)+uint64(e.ownPages()) > uint64(own) {
 			return entry{}, errEntry
 		}
 	}
@@ -133,33 +159,43 @@ func buckets(slots []tableSlot) uint32 {
 	}
 }
 
-// sortSlots puts the slots in the order of buckets and, within them, fingerprints. It says whether two share both; then the
-// segment needs another ID.
-func sortSlots(slots []tableSlot, n uint32) (unique bool) {
-	sort.Slice(slots, func(i, j int) bool {
-		a, b := &slots[i].place, &slots[j].place
-		if x, y := a.hash%uint64(n), b.hash%uint64(n); x != y {
-			return x < y
-		}
-		return a.print < b.print
-	})
-	for i := 1; i < len(slots); i++ {
-		a, b := &slots[i-1].place, &slots[i].place
-		if a.print == b.print && a.hash%uint64(n) == b.hash%uint64(n) {
-			return false
+// byBucket gives the slots in the order of buckets and, within them, fingerprints, as numbers of slots: those of bucket i are order[first[i]:first[i+1]].
+// It is nil if two share both; then the segment needs another ID.
+func byBucket(slots []tableSlot, n uint32) (order, first []uint32) {
+	first = make([]uint32, n+1)
+	for i := range slots {
+		first[slots[i].place.hash%uint64(n)+1]++
+	}
+	for i := range n {
+		first[i+1] += first[i]
+	}
+	next := slices.Clone(first)
+	order = make([]uint32, len(slots))
+	for i := range slots {
+		b := slots[i].place.hash % uint64(n)
+		order[next[b]] = uint32(i)
+		next[b]++
+	}
+	for i := range n {
+		bucket := order[first[i]:first[i+1]]
+		slices.SortFunc(bucket, func(a, b uint32) int { return cmp.Compare(slots[a].place.print, slots[b].place.print) })
+		for k := 1; k < len(bucket); k++ {
+			if slots[bucket[k-1]].place.print == slots[bucket[k]].place.print {
+				return nil, nil
+			}
 		}
 	}
-	return true
+	return order, first
 }
 
-// fillBucket writes the slots of one bucket into a page.
-func fillBucket(plain []byte, slots []tableSlot) {
+// fillBucket writes those of the slots into a page.
+func fillBucket(plain []byte, slots []tableSlot, which []uint32) {
 	clear(plain)
-	binary.BigEndian.PutUint16(plain, uint16(len(slots)))
-	for i := range slots {
+	binary.BigEndian.PutUint16(plain, uint16(len(which)))
+	for i, n := range which {
 		b := plain[bucketHead+i*entrySize:]
-		binary.BigEndian.PutUint64(b, slots[i].place.print)
-		copy(b[entryHead:], slots[i].body[:])
+		binary.BigEndian.PutUint64(b, slots[n].place.print)
+		copy(b[entryHead:], slots[n].body[:])
 	}
 }
 

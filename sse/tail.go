@@ -18,20 +18,32 @@ const tailRows = 256
 var errTail = errors.New("its documents do not decode")
 
 // encodeTail writes documents, which come before tombstones.
-func encodeTail(docs []document) []byte {
+func encodeTail(docs []document, schema Schema) []byte {
 	var b, terms []byte
 	for i := range docs {
-		b = docs[i].row.append(b)
-		if !docs[i].tomb {
-			terms = appendTerms(terms[:0], docs[i].terms())
-			b = binary.AppendUvarint(b, uint64(len(terms)))
-			b = append(b, terms...)
+		d := &docs[i]
+		b = d.row.append(b)
+		if d.tomb {
+			continue
+		}
+		terms = appendTerms(terms[:0], d.terms())
+		b = binary.AppendUvarint(b, uint64(len(terms)))
+		b = append(b, terms...)
+		for _, p := range d.postings {
+			impacts, positions := schema.aux(p.term)
+			if impacts {
+				b = append(b, p.impact)
+			}
+			if positions {
+				b = appendPositions(b, p.positions)
+			}
 		}
 	}
 	return b
 }
 
-func decodeTail(b []byte, docs, rows uint32) ([]document, error) {
+// decodeTail reads a tail of that version of the format. Documents of format 1 get the postings by which Exists finds them.
+func decodeTail(b []byte, docs, rows uint32, schema Schema, format int) ([]document, error) {
 	if int(rows) > len(b)/rowHead {
 		return nil, errTail
 	}
@@ -39,30 +51,58 @@ func decodeTail(b []byte, docs, rows uint32) ([]document, error) {
 	for i := range out {
 		d := &out[i]
 		var err error
-		if d.row, b, err = readRow(b); err != nil {
+		if d.row, b, err = readRow(b, format); err != nil {
 			return nil, errTail
 		}
 		if d.tomb = uint32(i) >= docs; d.tomb {
 			continue
 		}
-		n, m := shortUvarint(b)
-		if m == 0 || n > uint64(len(b)-m) {
+		if b, err = d.readPostings(b, schema, format); err != nil {
 			return nil, errTail
 		}
-		terms, err := readTerms(b[m : m+int(n)])
-		if err != nil {
-			return nil, errTail
-		}
-		d.postings = make([]posting, len(terms))
-		for j, t := range terms {
-			d.postings[j].term = t
-		}
-		b = b[m+int(n):]
 	}
 	if len(b) != 0 {
 		return nil, errTail
 	}
 	return out, nil
+}
+
+func (d *document) readPostings(b []byte, schema Schema, format int) (rest []byte, err error) {
+	n, m := shortUvarint(b)
+	if m == 0 || n > uint64(len(b)-m) {
+		return nil, errTail
+	}
+	terms, err := readTerms(b[m : m+int(n)])
+	if err != nil {
+		return nil, err
+	}
+	b = b[m+int(n):]
+	d.postings = make([]posting, len(terms))
+	for i, t := range terms {
+		p := &d.postings[i]
+		p.term = t
+		if format == 1 {
+			continue
+		}
+		impacts, positions := schema.aux(t)
+		if impacts {
+			if len(b) == 0 || b[0] == 0 {
+				return nil, errAux
+			}
+			p.impact, b = b[0], b[1:]
+		}
+		if positions {
+			var n int
+			if p.positions, n, err = readPositions(b); err != nil {
+				return nil, err
+			}
+			b = b[n:]
+		}
+	}
+	if format == 1 {
+		d.postings = withExists(d.postings)
+	}
+	return b, nil
 }
 
 // sealStream yields bytes as that many sealed pages of one kind, and then keeps their root.
@@ -84,33 +124,47 @@ func sealStream(keys *segmentKeys, b []byte, pages uint32, kind pageKind, root *
 	}
 }
 
+// termList is what a segment says of a term.
+type termList struct {
+	rows      *roaring.Bitmap
+	impacts   []byte        // in the order of rows; nil if the term has none, or they were not asked for
+	positions *positionList // likewise
+}
+
 // tail is a tail segment in memory.
 type tail struct {
 	docs  []document
-	lists map[term]*roaring.Bitmap
+	lists map[term]*termList
 	ids   map[string]uint32
-	words map[string][]string // sorted, by field with a vocabulary
+	words map[uint16][]string // sorted, by number of the field
 	bytes int
 }
 
 func newTail(docs []document, schema Schema, bytes int) *tail {
 	t := &tail{
-		docs: docs, bytes: bytes, lists: make(map[term]*roaring.Bitmap), ids: make(map[string]uint32, len(docs)), words: make(map[string][]string),
+		docs: docs, bytes: bytes, lists: make(map[term]*termList), ids: make(map[string]uint32, len(docs)), words: make(map[uint16][]string),
 	}
 	for i, d := range docs {
 		t.ids[d.id] = uint32(i)
 		for _, p := range d.postings {
-			tm := p.term
-			m := t.lists[tm]
-			if m == nil {
-				m = roaring.New()
-				t.lists[tm] = m
-				if f, word, ok := schema.vocabularyWord(tm); ok {
-					name := schema.fieldName(f)
-					t.words[name] = append(t.words[name], word)
+			l := t.lists[p.term]
+			if l == nil {
+				l = &termList{rows: roaring.New()}
+				t.lists[p.term] = l
+				if f, word, ok := schema.vocabularyWord(p.term); ok {
+					t.words[f] = append(t.words[f], word)
 				}
 			}
-			m.Add(uint32(i))
+			l.rows.Add(uint32(i))
+			if p.impact > 0 {
+				l.impacts = append(l.impacts, p.impact)
+			}
+			if p.positions != nil {
+				if l.positions == nil {
+					l.positions = &positionList{starts: []uint32{0}}
+				}
+				l.positions.add(p.positions)
+			}
 		}
 	}
 	for _, w := range t.words {

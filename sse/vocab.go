@@ -147,13 +147,7 @@ const maxTermBytes = 4 + maxFieldName + 1 + 4 + MaxKeyword
 func appendTerms(b []byte, terms []term) []byte {
 	last := term("")
 	for _, t := range terms {
-		n := 0
-		for n < len(t) && n < len(last) && t[n] == last[n] {
-			n++
-		}
-		b = binary.AppendUvarint(b, uint64(n))
-		b = binary.AppendUvarint(b, uint64(len(t)-n))
-		b = append(b, t[n:]...)
+		b = appendTerm(b, last, t)
 		last = t
 	}
 	return b
@@ -164,20 +158,40 @@ func readTerms(b []byte) ([]term, error) {
 	var terms []term
 	last := term("")
 	for len(b) > 0 {
-		shared, n := shortUvarint(b)
-		rest, m := shortUvarint(b[n:])
-		if n == 0 || m == 0 || shared > uint64(len(last)) || rest == 0 || rest > maxTermBytes || shared+rest > maxTermBytes || rest > uint64(len(b)-n-m) {
+		t, n := readTerm(b, last, maxTermBytes)
+		if n == 0 {
 			return nil, errTerms
 		}
-		b = b[n+m:]
-		t := last[:shared] + term(b[:rest])
-		if t <= last || shared < uint64(len(last)) && last[shared] == t[shared] {
-			return nil, errTerms
-		}
-		b = b[rest:]
+		b = b[n:]
 		terms, last = append(terms, t), t
 	}
 	return terms, nil
+}
+
+// appendTerm encodes a term behind last: the number of bytes that it shares with it, and the rest.
+func appendTerm(b []byte, last, t term) []byte {
+	n := 0
+	for n < len(t) && n < len(last) && t[n] == last[n] {
+		n++
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	b = binary.AppendUvarint(b, uint64(len(t)-n))
+	return append(b, t[n:]...)
+}
+
+// readTerm reads a term of at most so many bytes that stands behind last in b, and says how many bytes it took: 0 if it is none.
+func readTerm(b []byte, last term, most uint64) (t term, n int) {
+	shared, n := shortUvarint(b)
+	rest, m := shortUvarint(b[n:])
+	if n == 0 || m == 0 || shared > uint64(len(last)) || rest == 0 || rest > most || shared+rest > most || rest > uint64(len(b)-n-m) {
+		return "", 0
+	}
+	n += m
+	t = last[:shared] + term(b[n:n+int(rest)])
+	if t <= last || shared < uint64(len(last)) && last[shared] == t[shared] {
+		return "", 0
+	}
+	return t, n + int(rest)
 }
 
 // shortUvarint reads a varint that could not be shorter; n is 0 if there is none.

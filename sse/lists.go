@@ -1,0 +1,219 @@
+package sse
+
+import (
+	"context"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+)
+
+// asked is what is looked up in one segment, and what was found.
+type asked struct {
+	lookups []lookup          // distinct
+	lists   []*roaring.Bitmap // of each lookup the rows; nil if it is absent, or an auxiliary list
+	aux     [][]byte          // of each lookup the auxiliary list; nil if it is absent, or none
+}
+
+// termList puts together what was found of a term: of its rows and, where they are not -1, of its impacts and positions, by number of
+// the lookup. It checks that they belong together, and is nil if the segment does not have the term.
+func (a *asked) termList(rows, impacts, positions int) (*termList, error) {
+	l := &termList{rows: a.lists[rows]}
+	if l.rows == nil {
+		if impacts >= 0 && a.aux[impacts] != nil || positions >= 0 && a.aux[positions] != nil {
+			return nil, errAux
+		}
+		return nil, nil
+	}
+	count := uint32(l.rows.GetCardinality())
+	if impacts >= 0 {
+		if l.impacts = a.aux[impacts]; checkImpacts(l.impacts, count) != nil {
+			return nil, errAux
+		}
+	}
+	if positions >= 0 {
+		var err error
+		if l.positions, err = newPositionList(a.aux[positions], count); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// lists fills in the answer to every lookup: from memory for tails; for full segments in one round of table pages and one of list
+// pages. The second is made for every term, also for one that is absent or whose rows stand in its entry, and never from the
+// cache; otherwise a round left out would tell how long a list is.
+func (ix *Index) lists(ctx context.Context, m *meter, parts []*part) error {
+	var full []*part
+	for _, pt := range parts {
+		if pt.tail == nil {
+			full = append(full, pt)
+			m.Terms += len(pt.lookups)
+			continue
+		}
+		pt.begin()
+		for i, l := range pt.lookups {
+			t := pt.tail.lists[term(l.value)]
+			switch {
+			case t == nil:
+			case l.domain == domainTerm:
+				pt.lists[i] = t.rows
+			case l.domain == domainImpacts:
+				pt.aux[i] = t.impacts
+			case l.domain == domainPositions && t.positions != nil:
+				pt.aux[i] = t.positions.bytes
+			}
+		}
+	}
+	found, err := ix.find(ctx, m, full)
+	if err != nil {
+		return err
+	}
+	var wants []pageWant
+	for i, pt := range full {
+		wants = found[i].want(wants, pt)
+	}
+	pages := make(map[pageKey][]byte, len(wants))
+	err = ix.fetch(ctx, m, wants, func(w pageWant, plain []byte) error {
+		pages[pageKey{w.r, w.page}] = plain
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, pt := range full {
+		if err := ix.decodeLists(pt, found[i], pages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type pageKey struct {
+	r    *reader
+	page uint32
+}
+
+// finding is what the table of a segment said.
+type finding struct {
+	entries []entry // of each lookup; form 0 if it is absent
+	places  []place
+	keys    []key // of the lists that need one
+}
+
+// find looks everything up in the tables: one round for the table pages that are not cached.
+func (ix *Index) find(ctx context.Context, m *meter, parts []*part) ([]finding, error) {
+	found := make([]finding, len(parts))
+	var wants []pageWant
+	pages := make(map[pageKey][]byte)
+	for i, pt := range parts {
+		f := &found[i]
+		f.places = make([]place, len(pt.lookups))
+		find := newPRF(pt.keys.find)
+		for j, l := range pt.lookups {
+			f.places[j] = placeOf(find.lookup(l))
+			k := pageKey{pt.reader, uint32(f.places[j].hash % uint64(pt.table))}
+			if _, ok := pages[k]; ok {
+				continue
+			}
+			w := pageWant{r: pt.reader, kind: kindTable, page: k.page}
+			pages[k], _ = ix.cache.get(w.cacheKey()).([]byte)
+			if pages[k] == nil {
+				wants = append(wants, w)
+			}
+		}
+	}
+	err := ix.fetch(ctx, m, wants, func(w pageWant, plain []byte) error {
+		if err := checkBucket(plain); err != nil {
+			return err
+		}
+		pages[pageKey{w.r, w.page}] = plain
+		ix.cache.put(w.cacheKey(), plain, PageSize)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, pt := range parts {
+		f := &found[i]
+		f.entries, f.keys = make([]entry, len(pt.lookups)), make([]key, len(pt.lookups))
+		pad, list := newPRF(pt.keys.entry), newPRF(pt.keys.list)
+		for j, l := range pt.lookups {
+			page := uint32(f.places[j].hash % uint64(pt.table))
+			body, ok := findInBucket(pages[pageKey{pt.reader, page}], f.places[j].print)
+			if !ok {
+				continue
+			}
+			if f.entries[j], err = decodeEntry(pad.lookup(l).xor(body), l.isAux(), pt.rows, pt.shared, pt.own); err != nil {
+				return nil, ix.damaged(pt.id, page, err)
+			}
+			if form := f.entries[j].form; form == entryShared || form == entryOwn {
+				f.keys[j] = list.lookup(l)
+			}
+		}
+	}
+	return found, nil
+}
+
+// want adds the pages of the second round: those of the lists, and for the others the shared page that their order points to.
+func (f *finding) want(wants []pageWant, pt *part) []pageWant {
+	for j, e := range f.entries {
+		switch e.form {
+		case entryOwn:
+			first := pt.ownRegion().first + e.page
+			for n := range e.ownPages() {
+				wants = append(wants, pageWant{pt.reader, kindList, first + n, &f.keys[j]})
+			}
+		case entryShared:
+			wants = append(wants, pageWant{r: pt.reader, kind: kindShared, page: pt.sharedRegion().first + e.page})
+		default:
+			n := uint32(f.places[j].order % uint64(pt.shared))
+			wants = append(wants, pageWant{r: pt.reader, kind: kindShared, page: pt.sharedRegion().first + n})
+		}
+	}
+	return wants
+}
+
+// begin makes room for the answers.
+func (a *asked) begin() {
+	a.lists = make([]*roaring.Bitmap, len(a.lookups))
+	a.aux = make([][]byte, len(a.lookups))
+}
+
+// decodeLists turns entries and pages into the answers.
+func (ix *Index) decodeLists(pt *part, f finding, pages map[pageKey][]byte) error {
+	pt.begin()
+	for j, e := range f.entries {
+		var list []byte
+		var page uint32
+		switch e.form {
+		case 0:
+			continue
+		case entryInline:
+			pt.lists[j] = roaring.BitmapOf(e.rows...)
+			continue
+		case entryAux:
+			pt.aux[j] = e.aux
+			continue
+		case entryShared:
+			page = pt.sharedRegion().first + e.page
+			list = slices.Clone(pages[pageKey{pt.reader, page}][e.offset:][:e.length])
+			maskList(f.keys[j], list)
+		case entryOwn:
+			page = pt.ownRegion().first + e.page
+			for n := range pagesFor(int(e.length)) {
+				list = append(list, pages[pageKey{pt.reader, page + n}]...)
+			}
+			list = list[:e.length]
+		}
+		if pt.lookups[j].isAux() {
+			pt.aux[j] = list
+			continue
+		}
+		b, err := decodeList(list, e.count, pt.rows)
+		if err != nil {
+			return ix.damaged(pt.id, page, err)
+		}
+		pt.lists[j] = b
+	}
+	return nil
+}

@@ -24,16 +24,41 @@ func (s Schema) queryTerms(field string, v Value) ([]term, error) {
 	if err != nil {
 		return nil, err
 	}
-	var terms []term
-	for _, word := range words {
-		if f.Language != "" {
-			word = stem(f.Language, word)
+	if f.Language != "" {
+		for i, word := range words {
+			words[i] = stem(f.Language, word)
 		}
-		if t := f.term(f.asked(), word); !slices.Contains(terms, t) {
-			terms = append(terms, t)
-		}
+		words = distinct(words)
+	}
+	terms := make([]term, len(words))
+	for i, word := range words {
+		terms[i] = f.term(f.asked(), word)
 	}
 	return terms, nil
+}
+
+// distinct drops repetitions.
+func distinct(words []string) []string {
+	seen := make(map[string]bool, len(words))
+	return slices.DeleteFunc(words, func(w string) bool {
+		again := seen[w]
+		seen[w] = true
+		return again
+	})
+}
+
+// maxQueryWords is the most words and pairs of a query that asks for several, not counting repetitions but in phrases and prefixes.
+const maxQueryWords = 256
+
+// bounded refuses a query with too many words, or none.
+func (f *Field) bounded(words int, text string) error {
+	switch {
+	case words == 0:
+		return f.refuse("there is no word to look for in %s", String(text).shown())
+	case words > maxQueryWords:
+		return f.refuse("a query for %s has %d words, %d is the limit: look for a part of it", String(text).shown(), words, maxQueryWords)
+	}
+	return nil
 }
 
 // queryWords are the words of a checked value: distinct, at least one.
@@ -41,17 +66,8 @@ func (f *Field) queryWords(v Value) ([]string, error) {
 	if f.Type != Text && f.Type != Name {
 		return []string{v.text}, nil
 	}
-	words := textWords(v.text, forQuery)
-	seen := make(map[string]bool, len(words))
-	words = slices.DeleteFunc(words, func(w string) bool {
-		again := seen[w]
-		seen[w] = true
-		return again
-	})
-	if len(words) == 0 {
-		return nil, f.refuse("there is no word to look for in %s", v.shown())
-	}
-	return words, nil
+	words := distinct(textWords(v.text, forQuery))
+	return words, f.bounded(len(words), v.text)
 }
 
 // prefixWords analyses the beginning of a value: a document matches if it has all words but the last, and one that begins with
@@ -73,10 +89,7 @@ func (s Schema) prefixWords(field, text string) ([]string, error) {
 	}
 	// The last word stays last also if it was there before: "ann ann" wants a word ann, and one that begins so.
 	words := textWords(text, forQuery)
-	if len(words) == 0 {
-		return nil, f.refuse("there is no word to look for in %s", String(text).shown())
-	}
-	return words, nil
+	return words, f.bounded(len(words), text)
 }
 
 // fuzzyWords analyses a value with typing errors: a document matches if it has a word near each of these.
@@ -116,11 +129,8 @@ func (s Schema) phraseWords(field, text string) ([]phraseWord, error) {
 	}
 	c := cutter{why: forQuery}
 	c.text(text)
-	if len(c.tokens) == 0 {
-		return nil, f.refuse("there is no word to look for in %s", String(text).shown())
-	}
-	if len(c.tokens) > maxPhrase {
-		return nil, f.refuse("a phrase of more than %d words: ask for a part of it", maxPhrase)
+	if err := f.bounded(len(c.tokens), text); err != nil {
+		return nil, err
 	}
 	words := make([]phraseWord, len(c.tokens))
 	for i, t := range c.tokens {
@@ -128,6 +138,3 @@ func (s Schema) phraseWords(field, text string) ([]phraseWord, error) {
 	}
 	return words, nil
 }
-
-// maxPhrase is the most words and pairs of a phrase.
-const maxPhrase = 256

@@ -49,12 +49,14 @@ func (s Schema) soundTerms(field, text string) ([][]term, error) {
 		return nil, err
 	}
 	var sets [][]term
+	seen := make(map[string]bool)
 	add := func(keys []string) {
-		var set []term
-		for _, p := range f.appendDistinct(nil, tagSound, keys) {
-			set = append(set, p.term)
-		}
-		if !slices.ContainsFunc(sets, func(other []term) bool { return slices.Equal(set, other) }) {
+		if all := strings.Join(keys, " "); !seen[all] { // no key holds a space
+			seen[all] = true
+			var set []term
+			for _, p := range f.appendDistinct(nil, tagSound, keys) {
+				set = append(set, p.term)
+			}
 			sets = append(sets, set)
 		}
 	}
@@ -73,17 +75,8 @@ func (s Schema) soundTerms(field, text string) ([][]term, error) {
 			add(keys)
 		}
 	}
-	if len(sets) == 0 {
-		return nil, f.refuse("there is no word to look for in %s", String(text).shown())
-	}
-	if len(sets) > maxNameWords {
-		return nil, f.refuse("%s has more than %d words: look for a part of it", String(text).shown(), maxNameWords)
-	}
-	return sets, nil
+	return sets, f.bounded(len(sets), text)
 }
-
-// maxNameWords is the most words of a query for sounds.
-const maxNameWords = 64
 
 // A nameRun is a word, or the readings of the characters of a run of Han.
 type nameRun struct {

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -53,18 +54,18 @@ func TestSounds(t *testing.T) {
 		{"Wang Xiaoming", "王小明", true},
 		{"Xiao Ming Wang", "王小明", true},
 		{"Wang Xiaohong", "王小明", false},
-		{"張偉", "张伟", true},                   // traditional and simplified
-		{"欧阳修", "Ouyang Xiu", true},          // surname of two characters
-		{"曾国藩", "Zeng", true},                // a character with two readings
-		{"曾国藩", "Ceng", true},                // the other one
-		{"吕布", "Lü Bu", true},               // and not Lv
-		{"Ivan Петров", "Петров", true},      // stands for itself
-		{"Ivan Петров", "Петрова", false},    //
-		{"김철수", "김철수", true},                //
-		{"田中さくら", "さくら", true},              //
-		{"Ann 2nd", "2nd", true},             //
-		{"Au", "Io", false},                  // vowels alone stand for themselves
-		{"Au", "AU", true},                   //
+		{"張偉", "张伟", true},                    // traditional and simplified
+		{"欧阳修", "Ouyang Xiu", true},           // surname of two characters
+		{"曾国藩", "Zeng", true},                 // a character with two readings
+		{"曾国藩", "Ceng", true},                 // the other one
+		{"吕布", "Lü Bu", true},                 // and not Lv
+		{"Ivan Петров", "Петров", true},       // stands for itself
+		{"Ivan Петров", "Петрова", false},     //
+		{"김철수", "김철수", true},                  //
+		{"田中さくら", "さくら", true},                //
+		{"Ann 2nd", "2nd", true},              //
+		{"Au", "Io", false},                   // vowels alone stand for themselves
+		{"Au", "AU", true},                    //
 		{"王小明 Wang Xiaoming", "王 Wong", true}, // each word is asked for
 	} {
 		d := indexDocument(t, nameSchema, Fields{"name": {String(c.name)}})
@@ -75,11 +76,11 @@ func TestSounds(t *testing.T) {
 	_, err = nameSchema.soundTerms("name", strings.Repeat("a1 b2 ", 40)+strings.Repeat("王", 9000))
 	require.NoError(t, err, "repetitions are asked once")
 	var many strings.Builder
-	for c := 'a'; c <= 'z'; c++ {
-		many.WriteString("x" + string(c) + "1 y" + string(c) + "1 z" + string(c) + "1 ")
+	for i := range maxQueryWords + 1 {
+		fmt.Fprint(&many, i, " ")
 	}
 	_, err = nameSchema.soundTerms("name", many.String())
-	require.ErrorContains(t, err, "more than 64 words")
+	require.ErrorContains(t, err, "has 257 words, 256 is the limit")
 	_, err = nameSchema.soundTerms("name", "\xff")
 	require.ErrorIs(t, err, ErrSchema)
 	_, err = wardSchema(t).soundTerms("note", "x")

@@ -133,8 +133,8 @@ func (f *Field) phrasePattern(p pattern) ([]phraseWord, error) {
 	if !f.Phrase {
 		return nil, f.refuse("a pattern of three or more characters needs their positions: add a field with Phrase")
 	}
-	if len(chars) > maxPhrase {
-		return nil, f.refuse("a pattern of more than %d characters: ask for a part of it", maxPhrase)
+	if len(chars) > maxQueryWords {
+		return nil, f.refuse("a pattern of more than %d characters: ask for a part of it", maxQueryWords)
 	}
 	if chars[0] == "" || chars[len(chars)-1] == "" {
 		return nil, f.refuse("a pattern of three or more characters of a script without spaces begins and ends with one of them, not with ?: leave that out")

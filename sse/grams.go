@@ -58,7 +58,7 @@ func (s Schema) substringTerms(field, text string) (terms []term, found func(Val
 		return nil, nil, f.refuse("a part of %d bytes is over the limit of %d for values: shorten it", len(text), MaxKeyword)
 	}
 	part := foldText(text)
-	grams := appendGrams(nil, part)
+	grams := distinct(appendGrams(nil, part))
 	if len(grams) == 0 {
 		return nil, nil, f.refuse("the part %s is too short: give at least three characters in a row, or two in Chinese, Japanese, Korean, Thai", String(text).shown())
 	}
@@ -68,8 +68,8 @@ func (s Schema) substringTerms(field, text string) (terms []term, found func(Val
 		}
 		grams = grams[:maxGrams]
 	}
-	for _, p := range f.appendDistinct(nil, tagGram, grams) {
-		terms = append(terms, p.term)
+	for _, g := range grams {
+		terms = append(terms, f.term(tagGram, g))
 	}
 	return terms, func(v Value) bool { return strings.Contains(foldText(v.text), part) }, nil
 }

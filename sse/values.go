@@ -148,13 +148,14 @@ func (s Schema) sortsWords(field uint16) bool {
 	return f.Type == Keyword
 }
 
-// sortKeys calls put for every value of a field with Sort, in the order of the numbers of fields.
-func (s Schema) sortKeys(values []byte, put func(field uint16, k sortKey)) error {
-	return s.eachValue(values, func(number uint16, f *Field, text []byte, n int64) {
-		if f.Sort {
-			put(number, sortKey{word: string(text), number: n})
+// sortKey is the value that the field with that number has in encoded values; ok is false if it has none.
+func (s Schema) sortKey(field uint16, values []byte) (k sortKey, ok bool, err error) {
+	err = s.eachValue(values, func(number uint16, f *Field, text []byte, n int64) {
+		if number == field {
+			k, ok = sortKey{word: string(text), number: n}, true
 		}
 	})
+	return k, ok, err
 }
 
 // A sortKey is what hits are sorted by: a word for Keyword fields, a number for the rest.

@@ -53,9 +53,9 @@ func TestWriterFailsInOrder(t *testing.T) {
 	plaintext := randomBytes(segmentsEnd(batches) - 1000)
 	sealed := oneByOne(t, plaintext)
 	want := bytes.Join(sealed, nil)
-	attempt := func(f func() error) (err error, panicked any) {
+	attempt := func(f func() error) (panicked any, err error) {
 		defer func() { panicked = recover() }()
-		return f(), nil
+		return nil, f()
 	}
 	onCores(t, func(t *testing.T) {
 		for number := range sealed {
@@ -81,7 +81,7 @@ func TestWriterFailsInOrder(t *testing.T) {
 						w := newWriter(dst, s)
 						var n int64
 						synctest.Test(t, func(t *testing.T) { // ends when the last goroutine of w does, and fails if one waits for ever
-							err, panicked := attempt(func() (err error) {
+							panicked, err := attempt(func() (err error) {
 								if n, err = write(w); err == nil {
 									err = w.Close()
 								}

@@ -71,8 +71,8 @@ func (a *Authority) Split(t, n int) (*IssuerSet, []*Issuer, error) {
 		parts := &issuerParts{set: set, index: i + 1}
 		rand.Read(parts.seed[:])
 		parts.master = newFABEOMaster(evaluate(f, i+1))
-		if parts.master.alpha.IsZero() {
-			return a.Split(t, n) // once in 2^250 calls; no issuer may have the share 0
+		if parts.master.alpha.IsZero() || parts.master.alpha.Equal(m.alpha) {
+			return a.Split(t, n) // once in 2^249 calls; no issuer may have the share 0, nor alpha itself
 		}
 		parts.signer = ed25519.NewKeyFromSeed(parts.seed[:])
 		set.keys = append(set.keys, parts.signer.Public().(ed25519.PublicKey))
@@ -109,8 +109,9 @@ func (s *IssuerSet) Bytes() []byte {
 
 // NewIssuerSet decodes what Bytes returned. It checks in public, by the exponents of Y and the Y_i, that any t issuers share the master secret of the params: that the
 // shares lie on a polynomial of degree t-1 and of no lower one. That fewer than t cannot issue follows for an honest dealer only: a dealer who wants it otherwise
-// can draw such a polynomial, and nobody sees it (docs/spec/issuing.md section 5). Nor can it know whose issuers they are: compare the ID, and the fingerprint of the params, with those that came another way. Cost: up to four exponentiations in
-// the target group for each issuer. Errors are ErrFormat.
+// can draw such a polynomial. Only the plainest case is seen and refused, an issuer whose Y_i is Y and who has the master secret alone
+// (docs/spec/issuing.md section 5). Nor can it know whose issuers they are: compare the ID, and the fingerprint of the params, with those that
+// came another way. Cost: up to four exponentiations in the target group for each issuer. Errors are ErrFormat.
 func NewIssuerSet(encoding []byte) (*IssuerSet, error) {
 	d := wire.NewDecoder(encoding)
 	decodeIssuing(d, wire.KindABEIssuerSet)
@@ -139,6 +140,10 @@ func NewIssuerSet(encoding []byte) (*IssuerSet, error) {
 		y, err := pairing.NewGT(entry[ed25519.PublicKeySize:])
 		if err != nil {
 			d.Failf("Y of issuer %d is damaged: %v", i+1, err)
+			return nil, d.Err()
+		}
+		if y.Equal(s.public.y) {
+			d.Failf("issuer %d has the master secret itself and needs no other: get a set from an honest dealer", i+1)
 			return nil, d.Err()
 		}
 		s.keys, s.ys = append(s.keys, key), append(s.ys, y)

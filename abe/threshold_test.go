@@ -370,6 +370,24 @@ func TestIssuerSetChecksTheShares(t *testing.T) {
 		require.ErrorIs(t, err, ErrFormat, name)
 		require.ErrorContains(t, err, c.want, name)
 	}
+
+	// alpha + c (x-i) x has degree 2 and passes as 3 of 4, and issuer i has alpha: the equations of the set hold, so only the comparison refuses it.
+	set, _ = split(t, a, 3, 4)
+	alpha, c := a.in().master.(*fabeoMaster).alpha, pairing.RandomScalar()
+	for i := range 4 {
+		f := []pairing.Scalar{alpha, c.Mul(pairing.ScalarFromInt64(int64(i + 1))).Neg(), c}
+		var ys []pairing.GT
+		bad := set.Bytes()
+		for x := range 4 {
+			ys = append(ys, g.Exp(evaluate(f, x+1)))
+			encoded := ys[x].Bytes()
+			copy(bad[start+x*issuerKeysSize+32:], encoded[:])
+		}
+		require.True(t, shareOf(y, ys, 3))
+		_, err := NewIssuerSet(bad)
+		require.ErrorIs(t, err, ErrFormat)
+		require.ErrorContains(t, err, fmt.Sprintf("issuer %d has the master secret itself", i+1))
+	}
 	// The signing keys are not under the equations; but the ID is, and every issuer's secret names it.
 	swapped := changedAt(good, start, second.keys[0]...)
 	forged, err := NewIssuerSet(swapped)

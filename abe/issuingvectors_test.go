@@ -14,7 +14,7 @@ import (
 	"github.com/veilchart/veilchart/internal/pairing"
 )
 
-// The files in testdata/vectors/issuing are never changed, only added to. -write-vectors makes those that are missing. All steps of issuing but the dealing, the nonce and z are
+// The files in testdata/vectors/issuing/v1 are never changed, only added to. -write-vectors makes those that are missing. All steps of issuing but the dealing, the nonce and z are
 // deterministic, so that most cases fix what comes out byte for byte.
 
 const issuingVectorFiles = 46
@@ -112,7 +112,7 @@ func (v issuingVector) check(t *testing.T) {
 }
 
 func TestIssuingVectors(t *testing.T) {
-	dir := filepath.Join("testdata", "vectors", "issuing")
+	dir := filepath.Join("testdata", "vectors", "issuing", "v1")
 	if *writeVectors {
 		writeIssuingVectors(t, dir)
 	}

@@ -38,7 +38,7 @@ type transformParts struct {
 
 // MediatedKey is the user's part of a mediated key: a number that says nothing of any object by itself, and what the whole key is for. It is a secret and
 // prints as "redacted". It is immutable and safe for concurrent use. Get one from IssueMediated or NewMediatedKey: of the zero MediatedKey
-// Open, Decrypt and OpenReaderAt return an error and the other methods panic.
+// Open, Decrypt, OpenReaderAt and Rewrap return an error and the other methods panic.
 type MediatedKey struct {
 	opaque
 	hidden **mediatedParts
@@ -243,6 +243,17 @@ func (k *MediatedKey) OpenReaderAt(src io.ReaderAt, size int64, transformed []by
 		return nil, err
 	}
 	return whole.OpenReaderAt(src, size, opts)
+}
+
+// Rewrap makes another header for the payload of sealed, as Key.Rewrap does, with the same refusals. The gateway takes part as in opening: transformed is its
+// Transform of the header that there is. What Key.Rewrap says of former readers holds here too: a user who rewraps to a key of its own reads on without the gateway, as
+// it could with a copy of the plaintext.
+func (k *MediatedKey) Rewrap(sealed, transformed []byte, opts *Options, params *Params, policy *Policy, to *Options) (header []byte, err error) {
+	whole, err := k.with(transformed)
+	if err != nil {
+		return nil, err
+	}
+	return whole.Rewrap(sealed, opts, params, policy, to)
 }
 
 // with is a key that opens the header that was transformed.

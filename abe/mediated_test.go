@@ -421,6 +421,48 @@ func TestMediatedEncodings(t *testing.T) {
 	require.Equal(t, one, transform.ExposeSecret(), "a copy")
 }
 
+// A new header for the same payload, with the gateway's help: whom it is for opens, the old one is as it was, and who may not open may not rewrap.
+func TestMediatedRewrap(t *testing.T) {
+	a, other := fabeoAuthority(t, ""), fabeoAuthority(t, "")
+	transform, k := issueMediated(t, a, always, "a")
+	companion := bytes.Repeat([]byte{7}, 32)
+	opts := &Options{AssociatedData: []byte("ad"), Companion: companion}
+	sealed, err := a.Params().Seal(parsePolicy(t, "a"), []byte("chart"), opts)
+	require.NoError(t, err)
+	h, err := Inspect(sealed)
+	require.NoError(t, err)
+	x, err := transform.Transform(sealed)
+	require.NoError(t, err)
+
+	header, err := k.Rewrap(sealed[:h.Size], x, opts, other.Params(), parsePolicy(t, "b"), &Options{Companion: companion})
+	require.NoError(t, err)
+	reader, err := other.IssueKey(always, named(t, "b")...)
+	require.NoError(t, err)
+	plaintext, err := reader.Open(append(header, sealed[h.Size:]...), opts)
+	require.NoError(t, err)
+	require.Equal(t, "chart", string(plaintext))
+	_, err = k.Open(sealed, x, opts)
+	require.NoError(t, err)
+
+	// The refusals of Key.Rewrap.
+	_, err = k.Rewrap(sealed, x, opts, other.Params(), parsePolicy(t, "b"), nil)
+	require.ErrorContains(t, err, "needs a companion key")
+	_, err = k.Rewrap(sealed, x, opts, other.Params(), parsePolicy(t, "b"), opts)
+	require.ErrorContains(t, err, "associated data")
+	_, err = k.Rewrap(sealed, x, &Options{Companion: companion}, other.Params(), parsePolicy(t, "b"), &Options{Companion: companion})
+	require.ErrorIs(t, err, ErrDecrypt, "other associated data")
+	// Without the right work of the gateway there is nothing to wrap, with a transform key of another user neither.
+	_, err = k.Rewrap(sealed, x[:len(x)-1], opts, other.Params(), parsePolicy(t, "b"), &Options{Companion: companion})
+	require.ErrorIs(t, err, ErrFormat)
+	second, _ := issueMediated(t, a, always, "a")
+	wrong, err := second.Transform(sealed)
+	require.NoError(t, err)
+	_, err = k.Rewrap(sealed, wrong, opts, other.Params(), parsePolicy(t, "b"), &Options{Companion: companion})
+	mathematicsRefuses(t, err)
+	_, err = new(MediatedKey).Rewrap(sealed, x, opts, other.Params(), parsePolicy(t, "b"), nil)
+	require.ErrorContains(t, err, "no mediated key")
+}
+
 func TestMediatedRefuses(t *testing.T) {
 	a := fabeoAuthority(t, "")
 	for want, f := range map[string]func() error{

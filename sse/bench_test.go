@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,4 +134,81 @@ func BenchmarkCompact(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(len(docs))*float64(b.N)/b.Elapsed().Seconds(), "docs/s")
+}
+
+// zipfPostings are documents of so many terms of one Keyword field, as analysis gives them: Zipf with exponent 1.1 over 2^20 words.
+func zipfPostings(docs, terms int) func() document {
+	r := rand.New(rand.NewPCG(3, 4))
+	zipf := rand.NewZipf(r, 1.1, 8, 1<<20-1)
+	field := Field{Name: "word", Type: Keyword}
+	words := make([]term, 1<<20)
+	n := 0
+	return func() document {
+		d := document{row: row{id: fmt.Sprintf("document-%09d", n), revision: 1}}
+		n++
+		seen := make(map[uint64]bool, terms)
+		for len(d.postings) < terms {
+			w := zipf.Uint64()
+			if seen[w] {
+				continue
+			}
+			seen[w] = true
+			if words[w] == "" {
+				words[w] = newTerm(field, fmt.Sprintf("word-%d", w))
+			}
+			d.postings = append(d.postings, posting{term: words[w]})
+		}
+		slices.SortFunc(d.postings, func(a, b posting) int { return strings.Compare(string(a.term), string(b.term)) })
+		return d
+	}
+}
+
+// BenchmarkBuild measures the builder alone: postings in, sealed pages out, no analysis and no store. It reports the postings for each second,
+// the bytes of list pages and tables for each posting, and the size of the lists of terms with 100 rows or more in units of Roaring's.
+func BenchmarkBuild(b *testing.B) {
+	const terms = 40
+	schema := Schema{Fields: []Field{{Name: "word", Type: Keyword}}}
+	for _, docs := range []int{10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("docs=%d", docs), func(b *testing.B) {
+			if docs > 100_000 && testing.Short() {
+				b.Skip("a minute")
+			}
+			var busy time.Duration
+			var seg *segment
+			var peak uint64
+			for b.Loop() {
+				next := zipfPostings(docs, terms)
+				bd := newBuilder(schema)
+				for range docs / 1000 {
+					some := make([]document, 1000)
+					for i := range some {
+						some[i] = next()
+					}
+					start := time.Now()
+					for _, d := range some {
+						bd.add(d)
+					}
+					busy += time.Since(start)
+				}
+				start := time.Now()
+				a, err := bd.arrange()
+				require.NoError(b, err)
+				d, err := a.layout(newSegmentKeys(key{1}, ID{1}, ID{2}))
+				require.NoError(b, err)
+				for _, err := range d.seal() {
+					require.NoError(b, err)
+				}
+				busy += time.Since(start)
+				seg = &d.segment
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.Sys-m.HeapReleased)
+			}
+			n := float64(docs) * terms
+			b.ReportMetric(n*float64(b.N)/busy.Seconds(), "postings/s")
+			b.ReportMetric(float64(seg.pages())*PageSize/n, "bytes/posting")
+			b.ReportMetric(float64(seg.shared+seg.own)*PageSize/n, "listbytes/posting")
+			b.ReportMetric(float64(peak)/(1<<20), "MiB")
+		})
+	}
 }

@@ -195,3 +195,58 @@ func FuzzRowList(f *testing.F) {
 		}
 	})
 }
+
+func FuzzColumn(f *testing.F) {
+	f.Add(encodeNumbers([]sortKey{{number: -7}, {}, {number: 900}}, []bool{true, false, true}), uint32(3))
+	f.Add(encodeWords([]sortKey{{word: "b"}, {}, {word: "a"}, {word: "b"}}, []bool{true, false, true, true}), uint32(4))
+	f.Fuzz(func(t *testing.T, b []byte, docs uint32) {
+		if docs > 1<<12 {
+			return // the manifest bounds it
+		}
+		c, err := decodeColumn(b, docs)
+		if err != nil {
+			return
+		}
+		keys, has := make([]sortKey, docs), make([]bool, docs)
+		for i := range keys {
+			keys[i], has[i] = c.key(uint32(i))
+		}
+		encode := encodeNumbers
+		if c.words != nil {
+			encode = encodeWords
+		}
+		require.Equal(t, b, encode(keys, has))
+	})
+}
+
+func FuzzPositions(f *testing.F) {
+	f.Add(appendPositions(appendPositions(nil, []uint32{0, 1, 900}), []uint32{5}), uint32(2))
+	f.Fuzz(func(t *testing.T, b []byte, count uint32) {
+		p, err := newPositionList(b, count)
+		if err != nil {
+			return
+		}
+		again := []byte{}
+		for i := range int(count) {
+			again = appendPositions(again, p.at(i))
+		}
+		require.True(t, bytes.Equal(b, again))
+	})
+}
+
+// FuzzTailAux is FuzzTail with a schema whose terms have impacts and positions.
+func FuzzTailAux(f *testing.F) {
+	word := newTerm(Field{Name: "note", Type: Text}, "word")
+	docs := []document{
+		{row: row{id: "a", revision: 1, stored: []byte("stored"), values: []byte{1, 2}}, postings: []posting{{word, 7, []uint32{0, 9}}, {term: testTerm("tag", "x")}}},
+		{row: row{id: "b", revision: 2}, tomb: true},
+	}
+	f.Add(encodeTail(docs, auxSchema), uint32(1), uint32(2))
+	f.Fuzz(func(t *testing.T, b []byte, n, rows uint32) {
+		docs, err := decodeTail(b, n, rows, auxSchema, 2)
+		if err == nil && n <= rows {
+			require.True(t, bytes.Equal(b, encodeTail(docs, auxSchema)))
+			newTail(docs, auxSchema, len(b))
+		}
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/stretchr/testify/require"
 )
 
@@ -163,6 +164,26 @@ func zipfPostings(docs, terms int) func() document {
 	}
 }
 
+// listSizes is the size of the lists of terms with 100 rows or more, with their share of padding and their table entry, in units of Roaring's.
+func listSizes(a *arranged) float64 {
+	ours, roarings := 0, 0
+	for n := range a.counts {
+		rows := a.lists.rows[a.lists.rowsAt[n]:a.lists.rowsAt[n+1]]
+		if len(rows) < 100 {
+			continue
+		}
+		m := roaring.BitmapOf(rows...)
+		m.RunOptimize()
+		roarings += int(m.GetSerializedSizeInBytes())
+		size := len(encodeList(rows))
+		if size >= pageRoom {
+			size = PageSize * int(pagesFor(padme(size)))
+		}
+		ours += size + entrySize*bucketMax/bucketFill
+	}
+	return float64(ours) / float64(roarings)
+}
+
 // BenchmarkBuild measures the builder alone: postings in, sealed pages out, no analysis and no store. It reports the postings for each second,
 // the bytes of list pages and tables for each posting, and the size of the lists of terms with 100 rows or more in units of Roaring's.
 func BenchmarkBuild(b *testing.B) {
@@ -175,6 +196,7 @@ func BenchmarkBuild(b *testing.B) {
 			}
 			var busy time.Duration
 			var seg *segment
+			var ratio float64
 			var peak uint64
 			for b.Loop() {
 				next := zipfPostings(docs, terms)
@@ -200,6 +222,7 @@ func BenchmarkBuild(b *testing.B) {
 				}
 				busy += time.Since(start)
 				seg = &d.segment
+				ratio = listSizes(a)
 				var m runtime.MemStats
 				runtime.ReadMemStats(&m)
 				peak = max(peak, m.Sys-m.HeapReleased)
@@ -209,6 +232,7 @@ func BenchmarkBuild(b *testing.B) {
 			b.ReportMetric(float64(seg.pages())*PageSize/n, "bytes/posting")
 			b.ReportMetric(float64(seg.shared+seg.own)*PageSize/n, "listbytes/posting")
 			b.ReportMetric(float64(peak)/(1<<20), "MiB")
+			b.ReportMetric(ratio, "roaring")
 		})
 	}
 }

@@ -12,6 +12,7 @@ type asked struct {
 	lookups []lookup          // distinct
 	lists   []*roaring.Bitmap // of each lookup the rows; nil if it is absent, or an auxiliary list
 	aux     [][]byte          // of each lookup the auxiliary list; nil if it is absent, or none
+	counts  []uint32          // of each auxiliary list the number of rows that its entry says; 0 if it says nothing
 }
 
 // termList puts together what was found of a term: of its rows and, where they are not -1, of its impacts and positions, by number of
@@ -25,6 +26,11 @@ func (a *asked) termList(rows, impacts, positions int) (*termList, error) {
 		return nil, nil
 	}
 	count := uint32(l.rows.GetCardinality())
+	for _, n := range []int{impacts, positions} {
+		if n >= 0 && a.counts[n] > 0 && a.counts[n] != count {
+			return nil, errAux
+		}
+	}
 	if impacts >= 0 {
 		if l.impacts = a.aux[impacts]; checkImpacts(l.impacts, count) != nil {
 			return nil, errAux
@@ -177,6 +183,7 @@ func (f *finding) want(wants []pageWant, pt *part) []pageWant {
 func (a *asked) begin() {
 	a.lists = make([]*roaring.Bitmap, len(a.lookups))
 	a.aux = make([][]byte, len(a.lookups))
+	a.counts = make([]uint32, len(a.lookups))
 }
 
 // decodeLists turns entries and pages into the answers.
@@ -206,7 +213,7 @@ func (ix *Index) decodeLists(pt *part, f finding, pages map[pageKey][]byte) erro
 			list = list[:e.length]
 		}
 		if pt.lookups[j].isAux() {
-			pt.aux[j] = list
+			pt.aux[j], pt.counts[j] = list, e.count
 			continue
 		}
 		b, err := decodeList(list, e.count, pt.rows)

@@ -95,6 +95,9 @@ func (d *Dir) prepare() error {
 	for _, e := range entries {
 		// Another process may just be making the same store.
 		if name := e.Name(); name[0] != '.' && name != "lost+found" && name != markerName {
+			if _, err := os.Lstat(marker); err == nil {
+				return d.prepare() // it did, and wrote to it, since the marker was looked for
+			}
 			return fmt.Errorf("sse: %s: the folder has files (%s) but no %s, so it is no store: take an empty folder, or restore that file from a backup",
 				d.path, name, markerName)
 		}

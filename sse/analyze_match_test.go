@@ -190,7 +190,9 @@ func TestQueriesRefused(t *testing.T) {
 	phrase := func(field, text string) error { _, err := s.phraseWords(field, text); return err }
 	sub := func(field, text string) error { _, _, err := s.substringTerms(field, text); return err }
 	wild := func(field, text string) error { _, err := s.wildcard(field, text); return err }
-	match := func(ask func(Schema, string, string) error, field, text string) error { return ask(matchSchema, field, text) }
+	match := func(ask func(Schema, string, string) error, field, text string) error {
+		return ask(matchSchema, field, text)
+	}
 	for _, c := range []struct {
 		err  error
 		want string

@@ -23,6 +23,7 @@ type builder struct {
 	positions chunks[byte] // of those postings whose terms have positions, encoded
 	current   uint32       // the row that stream is at
 	scratch   []byte
+	fault     error // the first posting without what its term must have: its segment could not be read
 }
 
 // rowMark is the highest bit of the number of a row in builder.stream.
@@ -83,7 +84,7 @@ func (b *builder) number(t term) uint32 {
 	return n
 }
 
-// post adds a posting. The rows of a term ascend. The impact is ignored where the term has none, and so are the positions.
+// post adds a posting, its positions encoded. The rows of a term ascend. The impact is ignored where the term has none, and so are the positions.
 func (b *builder) post(row, n uint32, impact uint8, positions []byte) {
 	if row != b.current {
 		b.current = row
@@ -92,6 +93,9 @@ func (b *builder) post(row, n uint32, impact uint8, positions []byte) {
 	b.stream.add(n)
 	t := &b.terms[n]
 	t.rows++
+	if b.fault == nil && (t.impacts && impact == 0 || t.positions && len(positions) < 2) {
+		b.fault = fmt.Errorf("sse: a word of field %q has no impact or no positions, and its field wants them: nothing was written: report it", t.term.field())
+	}
 	if t.impacts {
 		b.impacts.add(impact)
 	}
@@ -213,6 +217,9 @@ type arranged struct {
 
 // arrange decides what does not depend on keys. The builder is empty afterwards.
 func (b *builder) arrange() (*arranged, error) {
+	if b.fault != nil {
+		return nil, b.fault
+	}
 	a := &arranged{rows: append(b.docs[:len(b.docs):len(b.docs)], b.tombs...), counts: b.terms}
 	a.form, a.docs, a.segment.rows = formFull, uint32(len(b.docs)), uint32(len(a.rows))
 	if len(a.rows) > maxRows {

@@ -286,3 +286,45 @@ func TestColumnsRoundTrip(t *testing.T) {
 		require.Error(t, err)
 	})
 }
+
+// What a builder is given must be readable: it refuses a posting without the impact or the positions that its term has.
+func TestBuilderRefusesHalfPostings(t *testing.T) {
+	word := newTerm(Field{Name: "note", Type: Text}, "word")
+	for name, p := range map[string]posting{
+		"no impact":    {word, 0, []uint32{1}},
+		"no positions": {word, 9, nil},
+	} {
+		b := newBuilder(auxSchema)
+		b.add(document{row: row{id: "a", revision: 1}, postings: []posting{{word, 1, []uint32{0}}}})
+		b.add(document{row: row{id: "b", revision: 1}, postings: []posting{p}})
+		_, err := b.arrange()
+		require.ErrorContains(t, err, "note", name)
+	}
+}
+
+// An auxiliary list that does not belong to the row list is refused, whichever way it differs.
+func TestListsOfATermBelongTogether(t *testing.T) {
+	good := func() *asked {
+		return &asked{lists: []*roaring.Bitmap{roaring.BitmapOf(3, 9), nil, nil}, aux: [][]byte{nil, {7, 8}, {1, 0, 2, 0, 5}}, counts: []uint32{0, 2, 0}}
+	}
+	l, err := good().termList(0, 1, 2)
+	require.NoError(t, err)
+	require.Equal(t, []byte{7, 8}, l.impacts)
+	require.Equal(t, []uint32{0, 6}, l.positions.at(1))
+	for name, change := range map[string]func(a *asked){
+		"no rows, but impacts":    func(a *asked) { a.lists[0] = nil },
+		"one row more":            func(a *asked) { a.lists[0].Add(4); a.counts[1] = 0 },
+		"another number of rows":  func(a *asked) { a.counts[1] = 3 },
+		"no impacts":              func(a *asked) { a.aux[1] = nil },
+		"no positions":            func(a *asked) { a.aux[2] = nil },
+		"positions of one row":    func(a *asked) { a.aux[2] = a.aux[2][:2] },
+		"an impact of zero":       func(a *asked) { a.aux[1] = []byte{7, 0} },
+		"positions with an end":   func(a *asked) { a.aux[2] = append(a.aux[2], 1, 1) },
+		"impacts of another term": func(a *asked) { a.aux[1] = []byte{7, 8, 9} },
+	} {
+		a := good()
+		change(a)
+		_, err := a.termList(0, 1, 2)
+		require.Error(t, err, name)
+	}
+}

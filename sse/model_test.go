@@ -3,11 +3,9 @@ package sse
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -184,110 +182,4 @@ func checkSearch(t require.TestingT, ix *Index, m model, q modelQuery) {
 		require.Equal(t, d.stored, h.Stored)
 		delete(want, h.ID)
 	}
-}
-
-func TestIndexAgainstModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		ctx := context.Background()
-		store := newMemStore()
-		secret := bytes.Repeat([]byte{7}, KeySize)
-		partition := GenerateID()
-		ix, err := Create(ctx, store, secret, partition, modelSchema, Options{Grace: time.Hour})
-		require.NoError(t, err)
-		other, err := Open(ctx, store, secret, partition, Options{CacheBytes: 100_000})
-		require.NoError(t, err)
-		m := make(model)
-		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		id := func() string { return fmt.Sprintf("id-%d", r.IntN(400)) }
-		for range rapid.IntRange(3, 25).Draw(t, "steps") {
-			w := ix
-			if rapid.Bool().Draw(t, "other") {
-				w = other
-			}
-			switch rapid.IntRange(0, 9).Draw(t, "step") {
-			case 0, 1, 2, 3:
-				n := rapid.SampledFrom([]int{1, 1, 3, 20, 900}).Draw(t, "size")
-				var b Batch
-				seen := make(map[string]bool)
-				for range n {
-					i := id()
-					if seen[i] {
-						continue
-					}
-					seen[i] = true
-					if r.IntN(8) == 0 {
-						rev := uint64(r.IntN(5))
-						b.Delete = append(b.Delete, Deletion{i, rev})
-						m.delete(i, rev)
-					} else {
-						d := genDoc(r)
-						b.Put = append(b.Put, d.document(i))
-						m.put(i, d)
-					}
-				}
-				for range rapid.IntRange(1, 2).Draw(t, "times") {
-					require.NoError(t, w.Apply(ctx, b))
-				}
-			case 4:
-				d := genDoc(r)
-				i := fmt.Sprintf("new-%x", r.Uint64())
-				m.put(i, d)
-				require.NoError(t, w.Apply(ctx, Batch{Put: []Document{d.document(i)}, New: true}))
-			case 5:
-				require.NoError(t, w.Compact(ctx, CompactOptions{DeleteNow: rapid.Bool().Draw(t, "now")}))
-			case 6:
-				require.NoError(t, w.Compact(ctx, CompactOptions{Full: true, DeleteNow: rapid.Bool().Draw(t, "now")}))
-				for i, d := range m {
-					if d.tomb {
-						delete(m, i)
-					}
-				}
-			case 7:
-				if rapid.IntRange(0, 2).Draw(t, "rotate") > 0 {
-					continue
-				}
-				fresh := bytes.Repeat([]byte{byte(r.Uint32())}, KeySize)
-				require.NoError(t, w.Compact(ctx, CompactOptions{NewKey: fresh}))
-				if !bytes.Equal(fresh, secret) {
-					_, err := Open(ctx, store, secret, partition, Options{})
-					require.ErrorIs(t, err, ErrDecrypt)
-				}
-				secret = fresh
-				for i, d := range m {
-					if d.tomb {
-						delete(m, i)
-					}
-				}
-				fallthrough
-			case 8:
-				a := ix.Anchor()
-				ix, err = Open(ctx, store, secret, partition, Options{Anchor: a})
-				require.NoError(t, err)
-				other, err = Open(ctx, store, secret, partition, Options{CacheBytes: 100_000})
-				require.NoError(t, err)
-			case 9:
-				i := id()
-				h, err := w.Get(ctx, i)
-				if d, ok := m[i]; ok && !d.tomb {
-					require.NoError(t, err)
-					require.Equal(t, Hit{i, d.revision, d.stored}, h)
-				} else {
-					require.ErrorIs(t, err, ErrNotFound)
-				}
-			}
-			checkSearch(t, w, m, genQuery(t, 2))
-		}
-		checkSearch(t, other, m, modelQuery{Not(Term("note", String("nowhere"))), func(modelDoc) bool { return true }})
-		require.NoError(t, ix.Verify(ctx))
-		st, err := ix.Stats(ctx)
-		require.NoError(t, err)
-		live := 0
-		for _, d := range m {
-			if !d.tomb {
-				live++
-			}
-		}
-		require.Equal(t, live, st.Rows)
-		require.LessOrEqual(t, st.Tails, maxTails)
-	})
 }

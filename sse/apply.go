@@ -167,7 +167,7 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 	if err != nil {
 		return err
 	}
-	all, err := ix.contents(ctx, &meter{}, st, nil)
+	all, err := ix.contents(ctx, &meter{}, st, wanted{})
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 			ix.drop(ctx, errReplaced, w)
 			return errReplaced
 		}
-		if all, err = ix.contents(ctx, &meter{}, st, nil); err != nil {
+		if all, err = ix.contents(ctx, &meter{}, st, wanted{}); err != nil {
 			return err
 		}
 		if isNew {

@@ -215,7 +215,7 @@ func BenchmarkBuild(b *testing.B) {
 				start := time.Now()
 				a, err := bd.arrange()
 				require.NoError(b, err)
-				d, err := a.layout(newSegmentKeys(key{1}, ID{1}, ID{2}))
+				d, err := a.layout(newSegmentKeys(key{1}, ID{1}, ID{2}), Balanced)
 				require.NoError(b, err)
 				for _, err := range d.seal() {
 					require.NoError(b, err)

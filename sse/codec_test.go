@@ -102,7 +102,7 @@ func TestEntryRoundTrip(t *testing.T) {
 		{form: entryOwn, count: 5000, page: 0, length: 4080},
 		{form: entryOwn, count: 5000, page: 79, length: 10 * 4080},
 	} {
-		got, err := decodeEntry(e.encode(), false, rows, shared, own)
+		got, err := decodeEntry(e.encode(), false, rows, shared, own, Balanced)
 		require.NoError(t, err, "%+v", e)
 		require.Equal(t, e, got)
 	}
@@ -119,7 +119,7 @@ func TestEntryRoundTrip(t *testing.T) {
 		"form 4":         {form: 4, count: 1},
 		"long, overflow": {form: entryOwn, count: 9, page: 0, length: 1<<32 - 1},
 	} {
-		_, err := decodeEntry(e.encode(), false, rows, shared, own)
+		_, err := decodeEntry(e.encode(), false, rows, shared, own, Balanced)
 		require.Error(t, err, name)
 	}
 }
@@ -213,18 +213,18 @@ func TestVocabulariesAgree(t *testing.T) {
 		all, err := v.all()
 		require.NoError(t, err)
 		require.Equal(t, words, all)
-		got, err := v.prefixed("ab", 10)
+		got, err := v.match(nil, "ab", 10)
 		require.NoError(t, err)
 		require.Equal(t, []string{"ab", "abc"}, got)
-		got, err = v.prefixed("zz\xf4\x8f\xbf\xbf", 10)
+		got, err = v.match(nil, "zz\xf4\x8f\xbf\xbf", 10)
 		require.NoError(t, err)
 		require.Len(t, got, 1)
 		dfa, err := a.build("東亰", 1)
 		require.NoError(t, err)
-		got, err = v.match(dfa, nil, nil, 10)
+		got, err = v.match(dfa, "", 10)
 		require.NoError(t, err)
 		require.Equal(t, []string{"東京"}, got, "edits count characters, not bytes")
-		_, err = v.prefixed("a", 2)
+		_, err = v.match(nil, "a", 2)
 		require.ErrorIs(t, err, errManyWords)
 	}
 	_, err = a.build(strings.Repeat("long", 1000), 2)
@@ -247,7 +247,7 @@ func TestCollisionTakesAnotherSegment(t *testing.T) {
 		}
 		a, err := b.arrange()
 		require.NoError(t, err)
-		d, err := a.layout(newSegmentKeys(key{1}, ID{1}, ID{2}))
+		d, err := a.layout(newSegmentKeys(key{1}, ID{1}, ID{2}), Balanced)
 		require.NoError(t, err)
 		require.Equal(t, twice, d == nil)
 	}

@@ -239,7 +239,7 @@ func (ix *Index) writeFull(ctx context.Context, k key, b *builder) (*segment, er
 	}
 	for {
 		keys := newSegmentKeys(k, ix.partition, GenerateID())
-		d, err := a.layout(keys)
+		d, err := a.layout(keys, ix.current().manifest.profile)
 		if err != nil {
 			return nil, err
 		}

@@ -190,7 +190,7 @@ func (ix *Index) merge(ctx context.Context, group []ID, full bool, p *progress) 
 		return err
 	}
 	for try := 0; ; try++ {
-		all, err := ix.contents(ctx, &meter{}, st, nil)
+		all, err := ix.contents(ctx, &meter{}, st, wanted{})
 		if err != nil {
 			return err
 		}
@@ -270,7 +270,7 @@ func (ix *Index) rotate(ctx context.Context, newKey *key, o CompactOptions) erro
 				moved[id] = true
 			}
 		}
-		all, err := ix.contents(ctx, &meter{}, st, nil)
+		all, err := ix.contents(ctx, &meter{}, st, wanted{})
 		if err != nil {
 			return err
 		}

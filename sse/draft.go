@@ -12,6 +12,7 @@ type draft struct {
 	segment
 	from   *arranged
 	keys   *segmentKeys
+	lists  Profile // decides the lengths of lists
 	slots  []tableSlot
 	order  []uint32 // slots in the order of buckets
 	first  []uint32 // of each bucket, its place in order
@@ -35,8 +36,8 @@ type pendingList struct {
 
 // layout decides where everything goes. It returns nil if two lookups cannot be told apart under these keys: then the segment
 // takes another ID, and with it other keys. That happens once in 2^64 over the square of the number of lookups.
-func (a *arranged) layout(keys *segmentKeys) (*draft, error) {
-	d := &draft{segment: a.segment, from: a, keys: keys}
+func (a *arranged) layout(keys *segmentKeys, p Profile) (*draft, error) {
+	d := &draft{segment: a.segment, from: a, keys: keys, lists: p}
 	d.segment.id = keys.segment
 	d.place(d.entries())
 	d.segment.table = buckets(d.slots)
@@ -122,7 +123,7 @@ func (d *draft) place(long []pendingList) {
 		e := entry{count: l.count, length: uint32(len(l.bytes))}
 		if len(l.bytes) >= pageRoom {
 			e.form, e.page = entryOwn, d.segment.own
-			d.segment.own += e.ownPages()
+			d.segment.own += e.ownPages(d.lists)
 			d.own = append(d.own, ownList{l.key, l.bytes})
 		} else {
 			if len(page)+len(l.bytes) > pageRoom {
@@ -173,7 +174,7 @@ func (d *draft) pages(put func(plain []byte, kind pageKind, list *key) bool) boo
 		}
 	}
 	for _, l := range d.own {
-		if !putStream(l.bytes, pagesFor(padme(len(l.bytes))), plain, func(p []byte) bool { return put(p, kindList, &l.key) }) {
+		if !putStream(l.bytes, d.lists.listPages(len(l.bytes)), plain, func(p []byte) bool { return put(p, kindList, &l.key) }) {
 			return false
 		}
 	}

@@ -117,18 +117,17 @@ func TestGraceAndErasure(t *testing.T) {
 	require.NoError(t, ix.Compact(ctx, CompactOptions{Full: true}))
 	require.Len(t, s.segments[ID{1}], 4)
 	// A reader in the middle of a query on the old manifest ends it.
-	p, err := compile(smallSchema, Term("tag", String("all")))
-	require.NoError(t, err)
-	res, err := ix.search(ctx, old, p, SearchOptions{MaxPages: 1000, MaxTerms: 100})
+	all, o := Term("tag", String("all")), SearchOptions{MaxPages: 1000, MaxTerms: 100}
+	res, err := ix.search(ctx, old, all, o, nil)
 	require.NoError(t, err)
 	require.Equal(t, 599, res.Total)
 
 	require.NoError(t, ix.Compact(ctx, CompactOptions{Full: true, DeleteNow: true}))
 	require.Len(t, s.segments[ID{1}], 1)
-	require.Equal(t, 599, count(t, ix, Term("tag", String("all"))))
+	require.Equal(t, 599, count(t, ix, all))
 	// The row is in no segment any more, not even marked as deleted.
 	for _, r := range ix.current().readers {
-		all, err := ix.contents(ctx, &meter{}, ix.current(), nil)
+		all, err := ix.contents(ctx, &meter{}, ix.current(), wanted{})
 		require.NoError(t, err)
 		l, err := ix.loadAll(ctx, all[0])
 		require.NoError(t, err)
@@ -138,7 +137,7 @@ func TestGraceAndErasure(t *testing.T) {
 			require.NotEqual(t, "a-7", row.id)
 		}
 	}
-	_, err = ix.search(ctx, old, p, SearchOptions{MaxPages: 1000, MaxTerms: 100})
+	_, err = ix.search(ctx, old, all, o, nil)
 	require.ErrorIs(t, err, ErrMissing, "Search would begin again with the new manifest")
 }
 

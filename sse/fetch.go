@@ -242,6 +242,15 @@ type content struct {
 	dead  *roaring.Bitmap // nil if no row is
 	tail  *tail           // of a tail segment
 	vocab map[string]*vocabulary
+
+	column *column // that was asked for; nil if the segment has none, or is a tail
+}
+
+// wanted is what is read whole besides tails and deletions: vocabularies of fields, and the column of the field with a number.
+type wanted struct {
+	vocabularies []string
+	columns      bool
+	column       uint16
 }
 
 // live is a new bitmap of the documents that are not deleted.
@@ -257,10 +266,10 @@ func (c *content) live() *roaring.Bitmap {
 // gone says whether a row is deleted.
 func (c *content) gone(row uint32) bool { return c.dead != nil && c.dead.Contains(row) }
 
-// contents reads, in one round, what is read whole and is not cached: tails, large deletion bitmaps, and the vocabularies of those
-// fields.
-func (ix *Index) contents(ctx context.Context, m *meter, st *state, fields []string) ([]*content, error) {
+// contents reads, in one round, what is read whole and is not cached: tails, large deletion bitmaps, and what is wanted.
+func (ix *Index) contents(ctx context.Context, m *meter, st *state, w wanted) ([]*content, error) {
 	schema := st.manifest.schema
+	fields := w.vocabularies
 	out := make([]*content, len(st.readers))
 	var list []whole
 	var take []func(any)
@@ -277,6 +286,11 @@ func (ix *Index) contents(ctx context.Context, m *meter, st *state, fields []str
 		for j, v := range r.vocabs {
 			if name := schema.fieldName(v.field); slices.Contains(fields, name) {
 				list, take = append(list, r.wholeVocab(j)), append(take, func(v any) { c.vocab[name] = v.(*vocabulary) })
+			}
+		}
+		for j, f := range r.columns {
+			if w.columns && f.field == w.column {
+				list, take = append(list, r.wholeColumn(j)), append(take, func(v any) { c.column = v.(*column) })
 			}
 		}
 	}

@@ -163,7 +163,7 @@ func TestFormat1IsReadAndWrittenOn(t *testing.T) {
 // checkExists compares the lists that Exists reads with the model. Segments of format 1 have none, so a merge makes them.
 func checkExists(t *testing.T, ix *Index, m model) {
 	ctx := context.Background()
-	all, err := ix.contents(ctx, &meter{}, ix.current(), nil)
+	all, err := ix.contents(ctx, &meter{}, ix.current(), wanted{})
 	require.NoError(t, err)
 	for field, has := range map[string]func(modelDoc) bool{
 		// An empty text is a value, but has no term from which a merge could tell: it counts for documents written in format 2.

@@ -162,7 +162,7 @@ func FuzzEntry(f *testing.F) {
 		var body [entryBody]byte
 		copy(body[:], b)
 		for _, aux := range []bool{false, true} {
-			e, err := decodeEntry(body, aux, 1000, 10, 10)
+			e, err := decodeEntry(body, aux, 1000, 10, 10, Balanced)
 			if err == nil {
 				require.Equal(t, body, e.encode())
 				require.False(t, aux && e.form == entryInline || !aux && e.form == entryAux)

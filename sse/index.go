@@ -11,7 +11,7 @@ import (
 
 // Options of Create and Open. The zero value is good.
 type Options struct {
-	// Profile is chosen when the partition is made and kept in it; 0 is Balanced, the only one there is. Open ignores it.
+	// Profile is chosen when the partition is made and kept in it; 0 is Balanced. Open ignores it.
 	Profile Profile
 	// CacheBytes bounds the memory for opened pages; 0 is 64 MiB. Tails, vocabularies and deletions that do not fit are
 	// read again each time.
@@ -55,7 +55,8 @@ type state struct {
 // reader is a segment with its keys. The embedded segment is that of one manifest, deletions included.
 type reader struct {
 	*segment
-	keys *segmentKeys
+	keys    *segmentKeys
+	profile Profile
 }
 
 func newIndex(store Store, partition ID, o Options) *Index {
@@ -241,7 +242,7 @@ func (ix *Index) adopt(k key, m *manifest, a Anchor) *state {
 		if keys == nil {
 			keys = newSegmentKeys(k, ix.partition, s.id)
 		}
-		st.readers[i] = &reader{s, keys}
+		st.readers[i] = &reader{s, keys, m.profile}
 	}
 	return st
 }
@@ -289,7 +290,7 @@ func (ix *Index) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	err := ix.consistently(ctx, func(st *state) error {
 		s = Stats{Anchor: st.anchor, Segments: len(st.readers)}
-		all, err := ix.contents(ctx, &meter{}, st, nil)
+		all, err := ix.contents(ctx, &meter{}, st, wanted{})
 		if err != nil {
 			return err
 		}

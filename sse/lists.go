@@ -46,8 +46,8 @@ func (a *asked) termList(rows, impacts, positions int) (*termList, error) {
 }
 
 // lists fills in the answer to every lookup: from memory for tails; for full segments in one round of table pages and one of list
-// pages. The second is made for every term, also for one that is absent or whose rows stand in its entry, and never from the
-// cache; otherwise a round left out would tell how long a list is.
+// pages. Unless the profile is Fast the second is made for every term, also for one that is absent or whose rows stand in its entry, and
+// never from the cache; otherwise a round left out would tell how long a list is.
 func (ix *Index) lists(ctx context.Context, m *meter, parts []*part) error {
 	var full []*part
 	for _, pt := range parts {
@@ -79,8 +79,22 @@ func (ix *Index) lists(ctx context.Context, m *meter, parts []*part) error {
 		wants = found[i].want(wants, pt)
 	}
 	pages := make(map[pageKey][]byte, len(wants))
-	err = ix.fetch(ctx, m, wants, func(w pageWant, plain []byte) error {
+	cached := func(w pageWant) bool { return !profiles[w.r.profile].everyList }
+	cold := wants[:0]
+	for _, w := range wants {
+		if cached(w) {
+			if plain, _ := ix.cache.get(w.cacheKey()).([]byte); plain != nil {
+				pages[pageKey{w.r, w.page}] = plain
+				continue
+			}
+		}
+		cold = append(cold, w)
+	}
+	err = ix.fetch(ctx, m, cold, func(w pageWant, plain []byte) error {
 		pages[pageKey{w.r, w.page}] = plain
+		if cached(w) {
+			ix.cache.put(w.cacheKey(), plain, PageSize)
+		}
 		return nil
 	})
 	if err != nil {
@@ -149,7 +163,7 @@ func (ix *Index) find(ctx context.Context, m *meter, parts []*part) ([]finding, 
 			if !ok {
 				continue
 			}
-			if f.entries[j], err = decodeEntry(pad.lookup(l).xor(body), l.isAux(), pt.rows, pt.shared, pt.own); err != nil {
+			if f.entries[j], err = decodeEntry(pad.lookup(l).xor(body), l.isAux(), pt.rows, pt.shared, pt.own, pt.profile); err != nil {
 				return nil, ix.damaged(pt.id, page, err)
 			}
 			if form := f.entries[j].form; form == entryShared || form == entryOwn {
@@ -160,18 +174,22 @@ func (ix *Index) find(ctx context.Context, m *meter, parts []*part) ([]finding, 
 	return found, nil
 }
 
-// want adds the pages of the second round: those of the lists, and for the others the shared page that their order points to.
+// want adds the pages of the second round: those of the lists, and for the others, unless the profile is Fast, the shared page that their
+// order points to.
 func (f *finding) want(wants []pageWant, pt *part) []pageWant {
 	for j, e := range f.entries {
 		switch e.form {
 		case entryOwn:
 			first := pt.ownRegion().first + e.page
-			for n := range e.ownPages() {
+			for n := range e.ownPages(pt.profile) {
 				wants = append(wants, pageWant{pt.reader, kindList, first + n, &f.keys[j]})
 			}
 		case entryShared:
 			wants = append(wants, pageWant{r: pt.reader, kind: kindShared, page: pt.sharedRegion().first + e.page})
 		default:
+			if !profiles[pt.profile].everyList {
+				continue
+			}
 			n := uint32(f.places[j].order % uint64(pt.shared))
 			wants = append(wants, pageWant{r: pt.reader, kind: kindShared, page: pt.sharedRegion().first + n})
 		}
@@ -196,6 +214,9 @@ func (ix *Index) decodeLists(pt *part, f finding, pages map[pageKey][]byte) erro
 		case 0:
 			continue
 		case entryInline:
+			if e.rows[len(e.rows)-1] >= pt.docs {
+				return ix.damaged(pt.id, 0, errEntry)
+			}
 			pt.lists[j] = roaring.BitmapOf(e.rows...)
 			continue
 		case entryAux:
@@ -216,7 +237,7 @@ func (ix *Index) decodeLists(pt *part, f finding, pages map[pageKey][]byte) erro
 			pt.aux[j], pt.counts[j] = list, e.count
 			continue
 		}
-		b, err := decodeList(list, e.count, pt.rows)
+		b, err := decodeList(list, e.count, pt.docs)
 		if err != nil {
 			return ix.damaged(pt.id, page, err)
 		}

@@ -12,12 +12,6 @@ import (
 	"github.com/veilchart/veilchart/internal/wire"
 )
 
-// Profile is a set of numbers that trade speed for leakage; docs/spec/sse.md, section Profiles, is the table.
-type Profile uint8
-
-// The profiles. 1 (Fast) and 3 (Strict) are reserved, and refused until they exist.
-const Balanced Profile = 2
-
 // Anchor names a state of a partition. Remember it, or put it into a log, and give it to Open: a store that goes back behind it
 // is found out. Hash is SHA-256 of the sealed manifest.
 type Anchor struct {
@@ -134,16 +128,6 @@ func decodeManifest(b []byte, version int) (*manifest, error) {
 		return nil, err
 	}
 	return m, nil
-}
-
-func (p Profile) check() error {
-	switch p {
-	case Balanced:
-		return nil
-	case 1, 3:
-		return fmt.Errorf("sse: profile %d is reserved and does not exist yet: use Balanced", p)
-	}
-	return fmt.Errorf("sse: there is no profile %d: use Balanced", p)
 }
 
 // sealManifest seals under a key of its own: each attempt has a fresh salt.

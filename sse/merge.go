@@ -192,12 +192,12 @@ func (ix *Index) loadLists(l *loaded, pages map[pageKey][]byte, vocabs [][]byte,
 		if !ok {
 			return ix.damaged(c.id, page, fmt.Errorf("a term of the segment is not in its table"))
 		}
-		e, err := decodeEntry(pad.lookup(lk).xor(body), lk.isAux(), c.reader.rows, c.shared, c.own)
+		e, err := decodeEntry(pad.lookup(lk).xor(body), lk.isAux(), c.reader.rows, c.shared, c.own, c.profile)
 		if err != nil {
 			return ix.damaged(c.id, page, err)
 		}
 		f.entries[j], f.keys[j] = e, lists.lookup(lk)
-		for n := c.ownRegion().first + e.page; e.form == entryOwn && n < c.ownRegion().first+e.page+e.ownPages(); n++ {
+		for n := c.ownRegion().first + e.page; e.form == entryOwn && n < c.ownRegion().first+e.page+e.ownPages(c.profile); n++ {
 			k := pageKey{c.reader, n}
 			if pages[k], err = s.open(pages[k], n, kindList, &f.keys[j]); err != nil {
 				return ix.damaged(c.id, n, err)
@@ -230,7 +230,7 @@ func (l *loaded) exists(field string) *roaring.Bitmap {
 
 // mergeInto writes the live rows of a group as one segment under k. With full it leaves tombstones out.
 func (ix *Index) mergeInto(ctx context.Context, st *state, k key, group []ID, full bool, p *progress) (*written, error) {
-	all, err := ix.contents(ctx, &meter{}, st, nil)
+	all, err := ix.contents(ctx, &meter{}, st, wanted{})
 	if err != nil {
 		return nil, err
 	}

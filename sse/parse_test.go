@@ -120,6 +120,9 @@ func TestParseQuery(t *testing.T) {
 	}
 }
 
+// testAutomata are shared, as their tables take some milliseconds.
+var testAutomata automata
+
 var parseSchema = Schema{Fields: []Field{
 	{Name: "diagnosis", Type: Keyword, Prefix: true, Fuzzy: true},
 	{Name: "age", Type: Integer, Min: 0, Max: 120},
@@ -207,7 +210,7 @@ func genLeaf(t *rapid.T) Query {
 	default:
 		return All()
 	}
-	_, err := compile(parseSchema, q)
+	_, err := compile(parseSchema, Balanced, &testAutomata, q, SearchOptions{})
 	return orAll(q, err)
 }
 
@@ -291,7 +294,7 @@ func TestParseQueryLimits(t *testing.T) {
 				deep = Query{op: opAnd + opOr - deep.op, sub: deep.sub}
 			}
 		}
-		_, err := compile(parseSchema, deep)
+		_, err := compile(parseSchema, Balanced, &testAutomata, deep, SearchOptions{})
 		require.NoError(t, err)
 		q, err := ParseQuery(parseSchema, deep.String())
 		require.NoError(t, err, name)
@@ -374,7 +377,7 @@ func FuzzParseQuery(f *testing.F) {
 		again, err := ParseQuery(parseSchema, q.String())
 		require.NoError(t, err, "%q prints %q", text, q)
 		require.Equal(t, q, again)
-		_, err = compile(parseSchema, q)
+		_, err = compile(parseSchema, Balanced, &testAutomata, q, SearchOptions{})
 		require.NotErrorIs(t, err, ErrTooBroad, fmt.Sprint(q))
 	})
 }

@@ -134,7 +134,7 @@ func TestErasureMeetsAnotherMerge(t *testing.T) {
 	ix := mustOpen(t, mine, Options{})
 	require.NoError(t, ix.Compact(ctx, CompactOptions{Full: true, DeleteNow: true}))
 	st := ix.current()
-	all, err := ix.contents(ctx, &meter{}, st, nil)
+	all, err := ix.contents(ctx, &meter{}, st, wanted{})
 	require.NoError(t, err)
 	rows := 0
 	for _, c := range all {
@@ -171,7 +171,7 @@ func TestRootBindsThePages(t *testing.T) {
 }
 
 func (ix *Index) tailOf(t *testing.T, r *reader) *tail {
-	all, err := ix.contents(context.Background(), &meter{}, ix.current(), nil)
+	all, err := ix.contents(context.Background(), &meter{}, ix.current(), wanted{})
 	require.NoError(t, err)
 	for _, c := range all {
 		if c.reader == r {

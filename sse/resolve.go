@@ -145,7 +145,7 @@ func (ix *Index) Get(ctx context.Context, id string) (Hit, error) {
 	var best *sighting
 	err := ix.consistently(ctx, func(st *state) error {
 		best = nil
-		all, err := ix.contents(ctx, &meter{}, st, nil)
+		all, err := ix.contents(ctx, &meter{}, st, wanted{})
 		if err != nil {
 			return err
 		}
@@ -166,5 +166,5 @@ func (ix *Index) Get(ctx context.Context, id string) (Hit, error) {
 	if best == nil || best.tomb {
 		return Hit{}, ErrNotFound
 	}
-	return best.hit(), nil
+	return best.hit(ix.current().manifest.schema)
 }

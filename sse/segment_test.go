@@ -53,7 +53,7 @@ func checkPostings(t require.TestingT, ix *Index, docs map[string]Document) {
 	st, err := ix.refresh(ctx)
 	require.NoError(t, err)
 	schema := st.manifest.schema
-	all, err := ix.contents(ctx, &meter{}, st, nil)
+	all, err := ix.contents(ctx, &meter{}, st, wanted{})
 	require.NoError(t, err)
 	found := 0
 	for _, c := range all {

@@ -78,11 +78,11 @@ func (e entry) encode() (b [entryBody]byte) {
 	return b
 }
 
-// ownPages is how many pages a long list takes at Padmé length.
-func (e entry) ownPages() uint32 { return pagesFor(padme(int(e.length))) }
+// ownPages is how many pages a long list takes.
+func (e entry) ownPages(p Profile) uint32 { return p.listPages(int(e.length)) }
 
 // decodeEntry reads a body of a segment with that many rows and pages of lists. aux says that an auxiliary list was looked up.
-func decodeEntry(b [entryBody]byte, aux bool, rows, shared, own uint32) (entry, error) {
+func decodeEntry(b [entryBody]byte, aux bool, rows, shared, own uint32, p Profile) (entry, error) {
 	e := entry{form: b[0]}
 	most := uint32(maxList)
 	if aux {
@@ -115,7 +115,7 @@ func decodeEntry(b [entryBody]byte, aux bool, rows, shared, own uint32) (entry, 
 		}
 	case entryOwn:
 		e.count, e.page, e.length = binary.BigEndian.Uint32(b[1:]), binary.BigEndian.Uint32(b[5:]), binary.BigEndian.Uint32(b[9:])
-		if e.length < pageRoom || e.length > most || uint64(e.page)+uint64(e.ownPages()) > uint64(own) {
+		if e.length < pageRoom || e.length > most || uint64(e.page)+uint64(e.ownPages(p)) > uint64(own) {
 			return entry{}, errEntry
 		}
 	}

@@ -113,7 +113,7 @@ func TestVectorsCodecs(t *testing.T) {
 		switch b := []byte(v.Encoding); v.Codec {
 		case "entry":
 			var e entry
-			e, err = decodeEntry([entryBody]byte(b), false, v.Rows, v.Shared, v.Own)
+			e, err = decodeEntry([entryBody]byte(b), false, v.Rows, v.Shared, v.Own, Balanced)
 			body := e.encode()
 			again = body[:]
 		case "bucket":

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/blevesearch/vellum"
@@ -59,12 +61,17 @@ func guardVocab(err *error) {
 // errManyWords ends an expansion at the limit.
 var errManyWords = errors.New("too many words")
 
-// match calls the automaton for every word from the word from on and returns those it accepts, at most limit.
-func (v *vocabulary) match(a vellum.Automaton, from, to []byte, limit int) (words []string, err error) {
+// match returns the words that begin with prefix and that the automaton accepts, if it is not nil: at most limit.
+func (v *vocabulary) match(a vellum.Automaton, prefix string, limit int) (words []string, err error) {
 	defer guardVocab(&err)
+	e, _ := a.(*expression)
 	if v.fst == nil {
-		for _, w := range v.words {
-			if w < string(from) || to != nil && w >= string(to) || !vellum.AutomatonContains(a, []byte(w)) {
+		from, _ := slices.BinarySearch(v.words, prefix)
+		for _, w := range v.words[from:] {
+			if !strings.HasPrefix(w, prefix) {
+				break
+			}
+			if a != nil && !accepts(a, w) {
 				continue
 			}
 			if len(words) == limit {
@@ -72,9 +79,15 @@ func (v *vocabulary) match(a vellum.Automaton, from, to []byte, limit int) (word
 			}
 			words = append(words, w)
 		}
+		if e != nil && e.tired {
+			return nil, errTired
+		}
 		return words, nil
 	}
-	it, err := v.fst.Search(a, from, to)
+	if a == nil {
+		a = &vellum.AlwaysMatch{}
+	}
+	it, err := v.fst.Search(a, []byte(prefix), after(prefix))
 	for ; err == nil; err = it.Next() {
 		w, _ := it.Current()
 		if len(words) == limit {
@@ -85,18 +98,26 @@ func (v *vocabulary) match(a vellum.Automaton, from, to []byte, limit int) (word
 	if !errors.Is(err, vellum.ErrIteratorDone) {
 		return nil, errVocab
 	}
+	if e != nil && e.tired {
+		return nil, errTired
+	}
 	return words, nil
 }
 
-// all returns every word.
-func (v *vocabulary) all() ([]string, error) {
-	return v.match(&vellum.AlwaysMatch{}, nil, nil, maxVocab)
+// accepts runs an automaton over a word. (vellum.AutomatonContains takes the state 1 for a dead one, which it need not be.)
+func accepts(a vellum.Automaton, word string) bool {
+	s := a.Start()
+	for i := range len(word) {
+		if !a.CanMatch(s) {
+			return false
+		}
+		s = a.Accept(s, word[i])
+	}
+	return a.CanMatch(s) && a.IsMatch(s)
 }
 
-// prefixed returns the words that begin with prefix.
-func (v *vocabulary) prefixed(prefix string, limit int) ([]string, error) {
-	return v.match(&vellum.AlwaysMatch{}, []byte(prefix), after(prefix), limit)
-}
+// all returns every word.
+func (v *vocabulary) all() ([]string, error) { return v.match(nil, "", maxVocab) }
 
 // after is the first string behind all that begin with prefix; nil if there is none.
 func after(prefix string) []byte {

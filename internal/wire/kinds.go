@@ -31,6 +31,7 @@ const (
 	KindSSESchema   Kind = 0x0203 // sse: schema
 	KindSSEHead     Kind = 0x0204 // sse: head file of a store folder
 	KindSSEStore    Kind = 0x0205 // sse: marker file of a store folder
+	KindSSECursor   Kind = 0x0206 // sse: where a page of hits ends
 
 	KindHEKey    Kind = 0x0301 // he: secret key
 	KindHEColumn Kind = 0x0302 // he: encrypted column
@@ -57,7 +58,7 @@ var kindNames = map[Kind]string{
 	KindABEParams: "abe public parameters", KindABEAuthority: "abe authority secret", KindABEKey: "abe key", KindABEObject: "abe sealed object",
 	KindABETransformKey: "abe transform key", KindABEMediatedKey: "abe mediated key", KindABETransformed: "abe transformed header",
 	KindABEIssuerSet: "abe issuer set", KindABEIssuer: "abe issuer secret", KindABERequest: "abe key request", KindABEApproval: "abe approval", KindABEPartialKey: "abe partial key", KindABEAgeRecipient: "abe age recipient",
-	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema", KindSSEHead: "sse head", KindSSEStore: "sse store folder",
+	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema", KindSSEHead: "sse head", KindSSEStore: "sse store folder", KindSSECursor: "sse cursor",
 	KindHEKey: "he secret key", KindHEColumn: "he column", KindHEAnswer: "he answer",
 	KindDPLedger: "dp budget ledger", KindDPRelease: "dp release",
 	KindKeyRing: "keymgmt ring", KindKeyRoot: "keymgmt root", KindKeyWrapped: "keymgmt wrapped key", KindKeyReceipt: "keymgmt receipt", KindKeyFile: "keymgmt key file",

@@ -66,7 +66,7 @@ func TestVectors2Codecs(t *testing.T) {
 		switch b := []byte(v.Encoding); v.Codec {
 		case "entry":
 			var e entry
-			e, err = decodeEntry([entryBody]byte(b), v.Aux, v.Rows, v.Shared, v.Own)
+			e, err = decodeEntry([entryBody]byte(b), v.Aux, v.Rows, v.Shared, v.Own, Balanced)
 			body := e.encode()
 			again = body[:]
 		case "impacts":
@@ -210,7 +210,7 @@ func checkVector2(t *testing.T, ix *Index, v vector2) {
 			require.Contains(t, want, h.ID)
 		}
 	}
-	all, err := ix.contents(ctx, &meter{}, ix.current(), nil)
+	all, err := ix.contents(ctx, &meter{}, ix.current(), wanted{})
 	require.NoError(t, err)
 	seen := 0
 	for _, c := range all {

@@ -70,7 +70,8 @@ func s3Binary() (string, error) {
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=readonly", "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", unavailable("S3 (versitygw)", fmt.Sprintf("`go build %s` in %s fails (%v): mend what it says, mostly the way to the module proxy:\n%s", s3Tool, s3Module, err, out))
+		return "", unavailable("S3 (versitygw)", fmt.Sprintf("`go build %s` in %s fails (%v): mend what it says, mostly the way to the module proxy:\n%s",
+			s3Tool, s3Module, err, out))
 	}
 	return path, os.Rename(building, path)
 }

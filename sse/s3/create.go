@@ -85,8 +85,10 @@ func (s *Store) conditionally(ctx context.Context, key, tag string, write func()
 		return fmt.Errorf("%w; before that: %w", e, err)
 	case mine:
 		return nil
-	case there, refused: // refused and not there: it has been removed since
+	case there:
 		return fmt.Errorf("sse/s3: create %s: %w", s.path(key), errTaken)
+	case refused: // by an object that has been removed since, and may have been this attempt's
+		return fmt.Errorf("sse/s3: create %s: it was there and is gone since; it is not known whose it was: look, then try again", s.path(key))
 	}
 	return s.explain(ctx, "create", key, err)
 }

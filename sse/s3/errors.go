@@ -77,7 +77,8 @@ func (s *Store) explain(ctx context.Context, what, key string, err error) error 
 	}
 	var r minio.ErrorResponse
 	if errors.As(err, &r) && r.StatusCode == http.StatusForbidden {
-		return fmt.Errorf("sse/s3: %s %s: the service refuses the credentials: correct them, or have them given the right to do this (%s: %w)", what, s.path(key), c, err)
+		return fmt.Errorf("sse/s3: %s %s: the service refuses the credentials: correct them, or have them given the right to do this (%s: %w)",
+			what, s.path(key), c, err)
 	}
 	return fmt.Errorf("sse/s3: %s %s: the service says %s: %w", what, s.path(key), c, err)
 }

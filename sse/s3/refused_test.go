@@ -319,3 +319,46 @@ func TestVersionsAreRemoved(t *testing.T) {
 		require.Zero(t, list())
 	}
 }
+
+// beforeHead does something before the next HEAD request is sent.
+type beforeHead struct {
+	http.RoundTripper
+	do func()
+}
+
+func (b *beforeHead) RoundTrip(r *http.Request) (*http.Response, error) {
+	if f := b.do; r.Method == http.MethodHead && f != nil {
+		b.do = nil
+		f()
+	}
+	return b.RoundTripper.RoundTrip(r)
+}
+
+// TestGoneMeanwhile: an object that was in the way, and is gone when its owner is asked for, may have been one's own. So the answer
+// is neither that it exists nor that another won.
+func TestGoneMeanwhile(t *testing.T) {
+	server := servers.S3(t)
+	at, p := s3.Place{Bucket: server.Bucket(t)}, sse.GenerateID()
+	near := mustOpen(t, server.Client(t), at)
+	hook := &beforeHead{RoundTripper: transportTo(server)}
+	client, err := servers.S3ClientOver(hook, servers.S3AccessKey, servers.S3SecretKey)
+	require.NoError(t, err)
+	s := mustOpen(t, client, at)
+	remove := func(path string) func() {
+		return func() {
+			require.NoError(t, server.Client(t).RemoveObject(t.Context(), at.Bucket, strings.TrimPrefix(path, "s3://"+at.Bucket+"/"), minio.RemoveObjectOptions{}))
+		}
+	}
+	id := mustWrite(t, near, p, 3)
+	hook.do = remove(s.SegmentPath(p, id))
+	err = s.WriteSegment(t.Context(), p, id, pages(3))
+	require.ErrorContains(t, err, "not known")
+	require.NotErrorIs(t, err, sse.ErrExists)
+	require.Nil(t, hook.do)
+	require.NoError(t, near.SwapHead(t.Context(), p, 1, nil))
+	hook.do = remove(s.HeadPath(p, 1))
+	err = s.SwapHead(t.Context(), p, 1, nil)
+	require.ErrorContains(t, err, "not known")
+	require.NotErrorIs(t, err, sse.ErrConflict)
+	require.Nil(t, hook.do)
+}

@@ -226,7 +226,9 @@ func (f *fetching) once(ctx context.Context) error {
 		if f.have < int64(len(f.buf)) && err != nil {
 			return fmt.Errorf("sse/s3: read %s: %w after %d of %d bytes: %w", f.s.path(f.key), errCut, f.have, len(f.buf), err)
 		}
-		watch.Reset(f.s.stall)
+		if got > 0 {
+			watch.Reset(f.s.stall)
+		}
 	}
 	return nil
 }

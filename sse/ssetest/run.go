@@ -34,6 +34,9 @@ func Run(t *testing.T, open func(t *testing.T) sse.Store) {
 		{"HeadRefused", testHeadRefused},
 		{"SwapRace", testSwapRace},
 		{"Context", testContext},
+		{"ManyRuns", testManyRuns},
+		{"Large", testLarge},
+		{"Cancelled", testCancelled},
 		{"Model", testModel},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })

@@ -8,7 +8,7 @@
 //		ssetest.RunProcesses(t, func(t *testing.T) string { ... its address ... }, open)
 //	}
 //
-// Run checks what one process sees: atomicity, compare-and-swap, ends of contexts, sizes, missing things, and random
+// Run checks what one process sees: atomicity, compare-and-swap, ends of contexts at any moment, sizes, missing things, and random
 // sequences against a model. RunProcesses starts several processes on one store, kills some of them, and looks at what is left.
 package ssetest
 

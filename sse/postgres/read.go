@@ -90,13 +90,14 @@ func (q *request) add(run int, chunk, from, length int64, at int) {
 // collect puts what the statement returns where it belongs. The database gives it in any order.
 func (q *request) collect(rows pgx.Rows) ([][]byte, error) {
 	out := make([][]byte, len(q.runs))
-	missing := len(q.index)
+	seen, missing := make([]bool, len(q.index)), len(q.index)
 	for rows.Next() {
 		v := rows.RawValues()
 		i, ok := integer(v[0], int64(len(q.index)-1))
-		if !ok {
-			return nil, fmt.Errorf("%w: a row that was not asked for", sse.ErrDamaged)
+		if !ok || seen[i] {
+			return nil, fmt.Errorf("%w: a row that was not asked for, or came twice: two rows have one key, or a pooler mixes answers", sse.ErrDamaged)
 		}
+		seen[i] = true
 		p := q.place[i]
 		r := q.runs[p.run]
 		if v[1] == nil {
@@ -123,7 +124,7 @@ func (q *request) collect(rows pgx.Rows) ([][]byte, error) {
 	if err := rows.Err(); err != nil {
 		return nil, err
 	}
-	if missing != 0 { // keys are unique, so none came twice
+	if missing != 0 {
 		return nil, fmt.Errorf("%w: the database returned %d rows too few", sse.ErrDamaged, missing)
 	}
 	return out, nil

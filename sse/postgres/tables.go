@@ -104,7 +104,7 @@ func Create(ctx context.Context, pool *pgxpool.Pool, schema string) error {
 // check looks whether the tables are there in a version that this program knows, and whether what is committed survives a crash.
 func (s *Store) check(ctx context.Context) error {
 	type answer struct {
-		version            int64
+		version            *int64
 		fsync, synchronous *string
 	}
 	a, err := retry(ctx, always, func() (a answer, err error) {
@@ -116,8 +116,11 @@ func (s *Store) check(ctx context.Context) error {
 	if err != nil {
 		return s.explain(ctx, "looking for the tables", err)
 	}
-	if a.version != tablesVersion {
-		return fmt.Errorf("sse/postgres: schema %q: the tables have version %d, this program knows %d: use a newer program", s.schema, a.version, tablesVersion)
+	if a.version == nil {
+		return fmt.Errorf("sse/postgres: schema %q: %w", s.schema, errNoTables)
+	}
+	if *a.version != tablesVersion {
+		return fmt.Errorf("sse/postgres: schema %q: the tables have version %d, this program knows %d: use a newer program", s.schema, *a.version, tablesVersion)
 	}
 	for name, value := range map[string]*string{"fsync": a.fsync, "synchronous_commit": a.synchronous} {
 		if value != nil && *value == "off" {

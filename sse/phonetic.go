@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/mozillazg/go-pinyin"
 )
@@ -139,13 +140,11 @@ func leading(run string, han bool) string {
 // readings are the ways to read a character, or the character itself if none is known.
 func readings(char string) []string {
 	var list []string
-	for _, r := range char {
-		for reading := range strings.SplitSeq(pinyin.PinyinDict[int(r)], ",") {
-			if reading = foldText(reading); reading != "" && !slices.Contains(list, reading) && len(list) < maxReadings {
-				list = append(list, reading)
-			}
+	r, _ := utf8.DecodeRuneInString(char)
+	for reading := range strings.SplitSeq(pinyin.PinyinDict[int(r)], ",") {
+		if reading = foldText(reading); reading != "" && !slices.Contains(list, reading) && len(list) < maxReadings {
+			list = append(list, reading)
 		}
-		break
 	}
 	if list == nil {
 		return []string{char}

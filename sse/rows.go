@@ -1,9 +1,10 @@
 package sse
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
-	"math/rand/v2"
+	"slices"
 )
 
 // pick is a row to read.
@@ -182,5 +183,11 @@ func drawn(k *segmentKeys, n int, seed string) []int {
 	prf := newPRF(k.find)
 	// No query begins with a zero byte, so that this is no dummy of a cover.
 	key := prf.lookup(lookup{domainDummy, string(binary.BigEndian.AppendUint32(nil, 0)) + "\x00rows\x00" + seed})
-	return rand.New(rand.NewChaCha8(key)).Perm(n)
+	order := newPRF(key)
+	ranks, numbers := make([]uint64, n), make([]int, n)
+	for i := range numbers {
+		ranks[i], numbers[i] = placeOf(order.number(uint32(i))).hash, i
+	}
+	slices.SortFunc(numbers, func(a, b int) int { return cmp.Or(cmp.Compare(ranks[a], ranks[b]), a-b) })
+	return numbers
 }

@@ -99,6 +99,9 @@ func (ix *Index) fetch(ctx context.Context, m *meter, wants []pageWant, use func
 			if s == nil || s.keys != w.r.keys {
 				s = newSealer(w.r.keys)
 			}
+			if w.kind == 0 {
+				continue // a dummy, of which nobody has the key
+			}
 			plain, err := s.open(b[:PageSize:PageSize], w.page, w.kind, w.list)
 			if err == nil {
 				err = use(w, plain)

@@ -32,6 +32,8 @@ const (
 	KindSSEHead     Kind = 0x0204 // sse: head file of a store folder
 	KindSSEStore    Kind = 0x0205 // sse: marker file of a store folder
 	KindSSECursor   Kind = 0x0206 // sse: where a page of hits ends
+	KindSSERowSet   Kind = 0x0207 // sse: rows of a segment
+	KindSSEToken    Kind = 0x0208 // sse: token for terms of segments
 
 	KindHEKey    Kind = 0x0301 // he: secret key
 	KindHEColumn Kind = 0x0302 // he: encrypted column
@@ -58,7 +60,7 @@ var kindNames = map[Kind]string{
 	KindABEParams: "abe public parameters", KindABEAuthority: "abe authority secret", KindABEKey: "abe key", KindABEObject: "abe sealed object",
 	KindABETransformKey: "abe transform key", KindABEMediatedKey: "abe mediated key", KindABETransformed: "abe transformed header",
 	KindABEIssuerSet: "abe issuer set", KindABEIssuer: "abe issuer secret", KindABERequest: "abe key request", KindABEApproval: "abe approval", KindABEPartialKey: "abe partial key", KindABEAgeRecipient: "abe age recipient",
-	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema", KindSSEHead: "sse head", KindSSEStore: "sse store folder", KindSSECursor: "sse cursor",
+	KindSSEPage: "sse segment", KindSSEManifest: "sse manifest", KindSSESchema: "sse schema", KindSSEHead: "sse head", KindSSEStore: "sse store folder", KindSSECursor: "sse cursor", KindSSERowSet: "sse row set", KindSSEToken: "sse token",
 	KindHEKey: "he secret key", KindHEColumn: "he column", KindHEAnswer: "he answer",
 	KindDPLedger: "dp budget ledger", KindDPRelease: "dp release",
 	KindKeyRing: "keymgmt ring", KindKeyRoot: "keymgmt root", KindKeyWrapped: "keymgmt wrapped key", KindKeyReceipt: "keymgmt receipt", KindKeyFile: "keymgmt key file",

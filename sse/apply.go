@@ -45,6 +45,7 @@ const MaxBatch = 1 << 17
 type item struct {
 	document
 	whatever bool // a deletion of the revision that is there
+	fresh    bool // the caller says that its ID is not there
 }
 
 // beats says whether the change wins against a row: the higher revision does, and of equal ones a deletion.
@@ -57,35 +58,31 @@ func beats(revision uint64, tomb bool, than row, thanTomb bool) bool {
 
 // Apply writes a batch: all of it, durably, or nothing. Repeating a batch does no harm, and batches may arrive in any order. If
 // another writer is faster it resolves the batch again and retries; it never loses rows of either. It looks up every ID in
-// every segment unless b.New is set.
+// every segment unless b.New is set. Batches of several goroutines that wait for each other are written together, in the order in which they came; each has an
+// outcome of its own. A merge of segments may begin in the background, see Close and Stats.
 //
 // Errors: ErrBatch and ErrSchema if the batch cannot be indexed, ErrRollback, ErrDamaged, and those of the store. Unless the error
-// says that the outcome is not known, nothing was changed.
+// says that the outcome is not known, nothing was changed. It can be unknown if ctx ends while the batch is being written together with others.
 func (ix *Index) Apply(ctx context.Context, b Batch) error {
-	items, err := prepare(ix.current().manifest.schema, b)
+	st := ix.current()
+	items, err := prepare(st.manifest.schema, b)
+	if errors.Is(err, ErrSchema) {
+		// Another program may have added a field.
+		now, rerr := ix.refresh(ctx)
+		if rerr != nil {
+			return rerr
+		}
+		if now != st {
+			items, err = prepare(now.manifest.schema, b)
+		}
+	}
 	if err != nil {
 		return err
 	}
 	if len(items) == 0 {
 		return nil
 	}
-	ix.writing.Lock()
-	defer ix.writing.Unlock()
-	for try := 0; ; try++ {
-		err := ix.attempt(ctx, items, b.New)
-		switch {
-		case err == nil:
-			ix.bound(ctx)
-			return nil
-		// Somebody merged the segments that this attempt relied on, or it took too long: from the start.
-		case try < maxTries && (errors.Is(err, errReplaced) || errors.Is(err, errStale) || errors.Is(err, ErrMissing)):
-			if err := pause(ctx, try); err != nil {
-				return err
-			}
-		default:
-			return err
-		}
-	}
+	return ix.submit(ctx, items)
 }
 
 // prepare checks the batch and derives the terms.
@@ -96,9 +93,6 @@ func prepare(schema Schema, b Batch) ([]item, error) {
 	items := make([]item, 0, len(b.Put)+len(b.Delete))
 	at := make(map[string]int, cap(items))
 	add := func(it item) error {
-		if err := checkID(it.id); err != nil {
-			return err
-		}
 		i, ok := at[it.id]
 		if !ok {
 			at[it.id] = len(items)
@@ -115,32 +109,46 @@ func prepare(schema Schema, b Batch) ([]item, error) {
 		return nil
 	}
 	for i := range b.Put {
-		d := &b.Put[i]
-		it := item{document: document{row: row{id: d.ID, revision: d.Revision, stored: d.Stored}}}
-		if d.Revision == 0 {
-			return nil, fmt.Errorf("sse: %w: document %q has no revision: count from 1", ErrBatch, d.ID)
+		d, err := schema.prepare(&b.Put[i])
+		if err != nil {
+			return nil, err
 		}
-		if len(d.Stored) > MaxStored {
-			return nil, fmt.Errorf("sse: %w: document %q stores %d bytes, %d are the limit: store an address instead", ErrBatch, d.ID, len(d.Stored), MaxStored)
-		}
-		var err error
-		if it.postings, it.values, err = schema.index(d); err != nil {
-			return nil, fmt.Errorf("document %q: %w", d.ID, err)
-		}
-		if n := len(it.stored) + len(it.values); n > MaxStored {
-			return nil, fmt.Errorf("sse: %w: document %q stores %d bytes with its stored fields, %d are the limit: store an address instead", ErrBatch, d.ID, n, MaxStored)
-		}
-		if err := add(it); err != nil {
+		if err := add(item{document: d, fresh: b.New}); err != nil {
 			return nil, err
 		}
 	}
 	for _, d := range b.Delete {
-		it := item{document{row: row{id: d.ID, revision: d.Revision}, tomb: true}, d.Revision == 0}
+		it := item{document: document{row: row{id: d.ID, revision: d.Revision}, tomb: true}, whatever: d.Revision == 0}
+		if err := checkID(it.id); err != nil {
+			return nil, err
+		}
 		if err := add(it); err != nil {
 			return nil, err
 		}
 	}
 	return items, nil
+}
+
+// prepare checks a document and derives its postings.
+func (s Schema) prepare(d *Document) (document, error) {
+	out := document{row: row{id: d.ID, revision: d.Revision, stored: d.Stored}}
+	if err := checkID(d.ID); err != nil {
+		return out, err
+	}
+	if d.Revision == 0 {
+		return out, fmt.Errorf("sse: %w: document %q has no revision: count from 1", ErrBatch, d.ID)
+	}
+	if len(d.Stored) > MaxStored {
+		return out, fmt.Errorf("sse: %w: document %q stores %d bytes, %d are the limit: store an address instead", ErrBatch, d.ID, len(d.Stored), MaxStored)
+	}
+	var err error
+	if out.postings, out.values, err = s.index(d); err != nil {
+		return out, fmt.Errorf("document %q: %w", d.ID, err)
+	}
+	if n := len(out.stored) + len(out.values); n > MaxStored {
+		return out, fmt.Errorf("sse: %w: document %q stores %d bytes with its stored fields, %d are the limit: store an address instead", ErrBatch, d.ID, n, MaxStored)
+	}
+	return out, nil
 }
 
 const maxTries = 100
@@ -161,8 +169,7 @@ func pause(ctx context.Context, try int) error {
 }
 
 // attempt writes one segment and tries to commit it until that succeeds or the segment is of no use any more.
-func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
-	started := wallClock()
+func (ix *Index) attempt(ctx context.Context, items []item) error {
 	st, err := ix.refresh(ctx)
 	if err != nil {
 		return err
@@ -171,11 +178,9 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 	if err != nil {
 		return err
 	}
-	res := &resolution{keep: slices.Clone(items)}
-	if !isNew {
-		if res, err = ix.resolve(ctx, all, items, nil); err != nil {
-			return err
-		}
+	res, err := ix.resolve(ctx, all, items, nil)
+	if err != nil {
+		return err
 	}
 	if len(res.keep) == 0 {
 		return nil
@@ -186,7 +191,7 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		err := ix.commit(ctx, st, w.change(all, res), started)
+		err := ix.commit(ctx, st, w.change(all, res))
 		if err == nil {
 			return nil
 		}
@@ -207,10 +212,6 @@ func (ix *Index) attempt(ctx context.Context, items []item, isNew bool) error {
 		}
 		if all, err = ix.contents(ctx, &meter{}, st, wanted{}); err != nil {
 			return err
-		}
-		if isNew {
-			res = &resolution{keep: w.items}
-			continue
 		}
 		if res, err = ix.resolve(ctx, all, w.items, items); err != nil {
 			return err
@@ -253,7 +254,7 @@ func (ix *Index) writeBatch(ctx context.Context, st *state, fold []*content, res
 	}
 	var origins []origin
 	w := newWritten()
-	w.items = res.keep
+	w.items, w.begun = res.keep, wallClock()
 	size := 0
 	for _, c := range fold {
 		dead := roaring.New()
@@ -272,7 +273,9 @@ func (ix *Index) writeBatch(ctx context.Context, st *state, fold []*content, res
 		}
 	}
 	for _, it := range res.keep {
-		docs = append(docs, it.document)
+		d := it.document
+		d.stored = slices.Clone(d.stored) // it is the caller's, and the cache may keep the tail
+		docs = append(docs, d)
 	}
 	docs, order := tombsLast(docs)
 	for i, n := range order {
@@ -287,6 +290,11 @@ func (ix *Index) writeBatch(ctx context.Context, st *state, fold []*content, res
 	if len(res.keep) < tailRows && size < tailBytes {
 		if b := encodeTail(docs, st.manifest.schema); len(b) <= tailBytes {
 			w.segment, err = ix.writeTail(ctx, st.key, docs, b)
+			if err == nil {
+				// The next batch asks for it; so this spares a read.
+				r := &reader{w.segment, newSegmentKeys(st.key, ix.partition, w.segment.id), st.manifest.profile}
+				ix.cache.put(r.wholeTail(st.manifest.schema).cacheKey(), newTail(docs, st.manifest.schema, len(b)), 4*len(b))
+			}
 			return w, err
 		}
 	}

@@ -13,6 +13,7 @@ type builder struct {
 	schema Schema
 	docs   []row
 	tombs  []row
+	hidden map[uint32]bool // documents that cannot be found by ID, as another row of the segment has it
 
 	numbers map[term]uint32 // of each term, counted from 0 in the order of their first appearance
 	terms   []termCount     // by number
@@ -212,6 +213,7 @@ type arranged struct {
 	columns [][]byte
 	terms   []byte
 	rows    []row
+	hidden  map[uint32]bool
 	firsts  []uint32
 }
 
@@ -220,7 +222,7 @@ func (b *builder) arrange() (*arranged, error) {
 	if b.fault != nil {
 		return nil, b.fault
 	}
-	a := &arranged{rows: append(b.docs[:len(b.docs):len(b.docs)], b.tombs...), counts: b.terms}
+	a := &arranged{rows: append(b.docs[:len(b.docs):len(b.docs)], b.tombs...), counts: b.terms, hidden: b.hidden}
 	a.form, a.docs, a.segment.rows = formFull, uint32(len(b.docs)), uint32(len(a.rows))
 	if len(a.rows) > maxRows {
 		return nil, fmt.Errorf("sse: %w: %d rows, a segment takes %d: write smaller batches", ErrBatch, len(a.rows), maxRows)
@@ -231,7 +233,7 @@ func (b *builder) arrange() (*arranged, error) {
 			return nil, fmt.Errorf("sse: %w: a word has %d bytes of positions, %d are the limit: write smaller batches", ErrBatch, t.positionBytes, maxAux)
 		}
 	}
-	b.numbers, b.docs, b.tombs = nil, nil, nil
+	b.numbers, b.docs, b.tombs, b.hidden = nil, nil, nil, nil
 	a.order = make([]uint32, len(a.counts))
 	for i := range a.order {
 		a.order[i] = uint32(i)

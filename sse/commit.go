@@ -16,6 +16,7 @@ type written struct {
 	*segment                        // nil if no row is left
 	from     map[ID][]uint32        // of each segment it replaces: the new places of its rows, gone for those left out
 	dead     map[ID]*roaring.Bitmap // of each segment it replaces: what was deleted when it was read
+	begun    time.Time              // when its writing began
 
 	items []item            // of a batch, as written
 	rows  map[string]uint32 // row of each item
@@ -34,8 +35,11 @@ func (w *written) replaces(c *content, dead *roaring.Bitmap) {
 	w.dead[c.id] = dead
 }
 
-// valid says whether everything that is replaced is still there.
+// valid says whether everything that is replaced is still there, and nobody gave the segment up.
 func (w *written) valid(m *manifest) bool {
+	if w.segment != nil && m.givenUp(w.segment.id) {
+		return false
+	}
 	for id := range w.from {
 		if m.find(id) == nil {
 			return false
@@ -52,7 +56,10 @@ type change struct {
 	kill     map[ID]*roaring.Bitmap // rows that go, of segments that stay or are added
 	key      *key                   // the new partition key, or nil
 	inPlace  bool                   // what is added takes the place of what is removed, in the order of rows
+	schema   *Schema                // the new schema, or nil
+	giveUp   []ID                   // segments that no manifest names and none may from now on
 
+	begun    time.Time // when the first segment of add was begun; zero if there is none
 	at       time.Time // now
 	manifest *manifest // the one being made
 	objects  []ID      // written for this attempt
@@ -66,6 +73,9 @@ func newChange(contents []*content) *change {
 func (c *change) replace(w *written) {
 	if w.segment != nil {
 		c.add = append(c.add, w.segment)
+		if c.begun.IsZero() || w.begun.Before(c.begun) {
+			c.begun = w.begun
+		}
 	}
 	for id := range w.from {
 		c.remove[id] = true
@@ -99,10 +109,10 @@ func (c *change) bury(id ID, rows *roaring.Bitmap) {
 }
 
 // commit makes the manifest that follows st and swaps it in. ErrConflict if another writer was first: then the caller resolves
-// again. errStale if the segments may have been swept meanwhile.
-func (ix *Index) commit(ctx context.Context, st *state, c *change, started time.Time) error {
+// again. errStale if the segments may have been swept meanwhile. The caller holds ix.writing.
+func (ix *Index) commit(ctx context.Context, st *state, c *change) error {
 	c.at = wallClock()
-	if c.at.Sub(started) > ix.grace/2 {
+	if ix.stale(c) {
 		return errStale // the sweep takes the segments, if it has not yet
 	}
 	k := st.key
@@ -110,14 +120,23 @@ func (ix *Index) commit(ctx context.Context, st *state, c *change, started time.
 		k = *c.key
 	}
 	c.manifest = st.manifest.next(st.anchor.Hash, c.at)
-	ix.expire(ctx, c.manifest, c.at.Add(-ix.grace))
+	if c.schema != nil {
+		c.manifest.schema = *c.schema
+	}
+	ix.forget(c.manifest)
 	err := ix.revise(ctx, k, c)
+	for _, id := range c.giveUp {
+		c.manifest.retired = append(c.manifest.retired, retired{id, c.at.Unix()})
+	}
+	if over := len(c.manifest.retired) - maxRetired; over > 0 {
+		c.manifest.retired = c.manifest.retired[over:] // a sweep finds them: no manifest names them
+	}
 	if err == nil && len(c.manifest.segments) > maxSegments {
 		err = fmt.Errorf("sse: partition %v has %d segments, %d are the limit: compact it, or open another partition", ix.partition, len(c.manifest.segments), maxSegments)
 	}
 	if err == nil {
 		blob := sealManifest(k, ix.partition, c.manifest)
-		if wallClock().Sub(started) > ix.grace/2 { // reading deletions for the manifest may have taken long
+		if ix.stale(c) { // reading deletions for the manifest may have taken long
 			err = errStale
 		} else if len(blob) > MaxHead {
 			err = fmt.Errorf("sse: the manifest of partition %v would have %d bytes, %d are the limit: compact it", ix.partition, len(blob), MaxHead)
@@ -128,28 +147,23 @@ func (ix *Index) commit(ctx context.Context, st *state, c *change, started time.
 	}
 	if !errors.Is(err, errUnknown) {
 		for _, id := range c.objects {
-			ix.discard(ctx, id)
+			_ = ix.discard(context.WithoutCancel(ctx), id) // what stays is swept
 		}
 	}
 	return err
 }
 
-// expire deletes what was retired before a time, and forgets it. A reader that misses it reloads the manifest.
-func (ix *Index) expire(ctx context.Context, m *manifest, before time.Time) {
-	keep := m.retired[:0:0]
-	for i, r := range m.retired {
-		early := len(m.retired)-i > maxRetired/2 // the list is bounded, so the oldest may have to go early
-		if r.at >= before.Unix() && !early || !ix.discard(ctx, r.id) {
-			keep = append(keep, r)
-		}
-	}
-	m.retired = keep
+// stale says whether a segment of the change is so old that a sweep may take it before the swap. The fence of the sweep is what makes that safe; this
+// spares a swap that would be lost.
+func (ix *Index) stale(c *change) bool {
+	return !c.begun.IsZero() && wallClock().Sub(c.begun) > ix.grace/2
 }
 
-// discard deletes a segment that nobody needs. What cannot be deleted now is swept later.
-func (ix *Index) discard(ctx context.Context, id ID) bool {
-	err := ix.store.DeleteSegment(context.WithoutCancel(ctx), ix.partition, id)
-	return err == nil || errors.Is(err, ErrMissing)
+// forget leaves out of a new manifest the retired segments that were deleted.
+func (ix *Index) forget(m *manifest) {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	m.retired = slices.DeleteFunc(m.retired, func(r retired) bool { return ix.swept[r.id] })
 }
 
 // revise fills in the segments of the new manifest.
@@ -247,7 +261,7 @@ func (ix *Index) writeFull(ctx context.Context, k key, b *builder) (*segment, er
 			continue // two terms share a fingerprint under these keys
 		}
 		d.created = time.Now().Unix()
-		if err := ix.write(ctx, keys.segment, d.seal()); err != nil {
+		if err := ix.put(ctx, keys.segment, d.seal()); err != nil {
 			return nil, err
 		}
 		return &d.segment, nil
@@ -270,12 +284,12 @@ func (ix *Index) writeTail(ctx context.Context, k key, docs []document, b []byte
 func (ix *Index) writeStream(ctx context.Context, k key, b []byte, pages uint32, kind pageKind) (ID, [32]byte, error) {
 	keys := newSegmentKeys(k, ix.partition, GenerateID())
 	var root [32]byte
-	err := ix.write(ctx, keys.segment, sealStream(keys, b, pages, kind, &root))
+	err := ix.put(ctx, keys.segment, sealStream(keys, b, pages, kind, &root))
 	return keys.segment, root, err
 }
 
-// write stores pages. A segment that failed is never written again under the same ID, as its nonces may be used up.
-func (ix *Index) write(ctx context.Context, id ID, pages iter.Seq2[[]byte, error]) error {
+// put stores pages. A segment that failed is never written again under the same ID, as its nonces may be used up.
+func (ix *Index) put(ctx context.Context, id ID, pages iter.Seq2[[]byte, error]) error {
 	if err := ix.store.WriteSegment(ctx, ix.partition, id, pages); err != nil {
 		return fmt.Errorf("sse: writing segment %v: nothing was changed: %w", id, err)
 	}

@@ -1,12 +1,11 @@
 package sse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math/bits"
 	"slices"
-	"time"
 )
 
 // CompactOptions say what a compaction does.
@@ -26,17 +25,20 @@ type CompactOptions struct {
 	Progress func(done, total int)
 }
 
+// mergeRows is where a merge of several segments stops growing, so that it fits in memory.
+const mergeRows = 1 << 17
+
+// A segment is merged with all smaller ones when those have so many of its own rows together: all of them in the background, so that a row is
+// rewritten as often as the rows double; a quarter for Compact.
 const (
-	mergeRows = 1 << 17 // a merge stops growing here, so that it fits in memory
-	tierFan   = 8       // Apply merges a tier that has so many segments
+	background = 1.0
+	thorough   = 0.25
 )
 
 // Compact merges segments under fresh keys and drops what was deleted, while others read and write. If it ends early the partition
-// is as it was, or partly compacted, which is as good. It takes memory for some 100,000 rows with their terms. It also removes what
-// crashed writers left behind, once that is older than the grace period.
+// is as it was, or partly compacted, which is as good. It takes memory for some 100,000 rows with their terms, or for the largest segment if that is more.
+// It also removes what crashed writers left behind, once that is older than the grace period.
 func (ix *Index) Compact(ctx context.Context, o CompactOptions) error {
-	ix.writing.Lock()
-	defer ix.writing.Unlock()
 	var newKey *key
 	if o.NewKey != nil {
 		k, err := checkKey(o.NewKey)
@@ -45,6 +47,10 @@ func (ix *Index) Compact(ctx context.Context, o CompactOptions) error {
 		}
 		newKey = &k
 	}
+	if err := ix.merging.take(ctx); err != nil {
+		return err
+	}
+	defer ix.merging.give()
 	var err error
 	switch {
 	case newKey != nil:
@@ -52,7 +58,7 @@ func (ix *Index) Compact(ctx context.Context, o CompactOptions) error {
 	case o.Full:
 		err = ix.rewrite(ctx, o)
 	default:
-		err = ix.tiers(ctx, 2, o)
+		err = ix.tiers(ctx, thorough, o)
 	}
 	if err != nil {
 		return err
@@ -60,54 +66,71 @@ func (ix *Index) Compact(ctx context.Context, o CompactOptions) error {
 	return ix.sweep(ctx, o.DeleteNow)
 }
 
-// bound keeps the number of segments small after a batch. The batch is written; so what goes wrong here is left to Compact,
-// which reports it.
-func (ix *Index) bound(ctx context.Context) {
-	_ = ix.tiers(ctx, tierFan, CompactOptions{})
-}
-
-// tier is the size class of a segment: four times the rows, one class up.
-func tier(s *segment) int { return (bits.Len32(s.rows/tailRows) + 1) / 2 }
-
-// tiers merges segments of one size class until no class has fan of them.
-func (ix *Index) tiers(ctx context.Context, fan int, o CompactOptions) error {
-	for range maxTries {
+// tiers merges segments until none is ripe.
+func (ix *Index) tiers(ctx context.Context, share float64, o CompactOptions) error {
+	for try := 0; ; {
 		st, err := ix.refresh(ctx)
 		if err != nil {
 			return err
 		}
-		group := ripe(st.manifest, fan)
+		group := ripe(st.manifest, share)
 		if group == nil {
 			return nil
 		}
-		err = ix.merge(ctx, group, false, newProgress(o, st.manifest, group))
-		if err != nil && !errors.Is(err, errReplaced) && !errors.Is(err, ErrMissing) {
+		err = ix.missing(ctx, ix.merge(ctx, group, false, newProgress(o, st.manifest, group)))
+		if errors.Is(err, errReplaced) && try < maxTries {
+			try++
+			if err := pause(ctx, try); err != nil {
+				return err
+			}
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
-// ripe chooses full segments to merge: those of the smallest class that has fan of them, or one of which most is deleted.
-func ripe(m *manifest, fan int) []ID {
-	classes := make(map[int][]ID)
-	rows := make(map[int]uint32)
+// ripe chooses full segments to merge: one of which most is deleted; or the largest with all that are smaller, if those have that share of its rows
+// together and the merge is not too large. Afterwards each of n segments has more rows than share times all smaller ones together, so that with share 1
+// there are at most log2 of the rows, and those that are half as large as a merge can be. It returns nil if there is nothing to do.
+func ripe(m *manifest, share float64) []ID {
+	var list []*segment
 	for _, s := range m.segments {
+		if s.isTail() {
+			continue
+		}
 		if s.deleted.count > s.rows/2 {
 			return []ID{s.id}
 		}
-		t := tier(s)
-		if s.isTail() || rows[t]+s.rows > mergeRows {
-			continue
-		}
-		classes[t], rows[t] = append(classes[t], s.id), rows[t]+s.rows
-	}
-	for t := range 33 {
-		if len(classes[t]) >= fan {
-			return classes[t]
+		if s.rows <= mergeRows/2 {
+			list = append(list, s)
 		}
 	}
-	return nil
+	slices.SortStableFunc(list, func(a, b *segment) int { return cmp.Compare(a.rows, b.rows) })
+	best, sum := 0, uint32(0)
+	for i, s := range list {
+		if sum+s.rows > mergeRows {
+			break
+		}
+		if i > 0 && float64(sum) >= share*float64(s.rows) {
+			best = i
+		}
+		sum += s.rows
+	}
+	if best == 0 {
+		return nil
+	}
+	// In the order of the manifest, in which rows were written.
+	in := make(map[ID]bool)
+	for _, s := range list[:best+1] {
+		in[s.id] = true
+	}
+	var group []ID
+	for _, s := range m.segments {
+		if in[s.id] {
+			group = append(group, s.id)
+		}
+	}
+	return group
 }
 
 // maxRescans bounds how often a full compaction begins again because of rows that were deleted since it began: with others that delete all the
@@ -143,11 +166,11 @@ func (ix *Index) rewrite(ctx context.Context, o CompactOptions) error {
 			}
 			rescans++
 		}
-		err := ix.merge(ctx, group, true, p)
+		err := ix.missing(ctx, ix.merge(ctx, group, true, p))
 		if err == nil {
 			continue
 		}
-		if !errors.Is(err, errReplaced) && !errors.Is(err, ErrMissing) {
+		if !errors.Is(err, errReplaced) {
 			return err
 		}
 		// Another compaction took segments away; what it made of them may still hold rows that were deleted meanwhile.
@@ -180,7 +203,6 @@ func groupOf(m *manifest, wanted func(*segment) bool) (group []ID) {
 
 // merge replaces a group of segments by one.
 func (ix *Index) merge(ctx context.Context, group []ID, full bool, p *progress) error {
-	started := wallClock()
 	st, err := ix.refresh(ctx)
 	if err != nil {
 		return err
@@ -189,21 +211,12 @@ func (ix *Index) merge(ctx context.Context, group []ID, full bool, p *progress) 
 	if err != nil {
 		return err
 	}
+	if err := ix.writing.take(ctx); err != nil {
+		ix.drop(ctx, err, w)
+		return err
+	}
+	defer ix.writing.give()
 	for try := 0; ; try++ {
-		all, err := ix.contents(ctx, &meter{}, st, wanted{})
-		if err != nil {
-			return err
-		}
-		c := newChange(all)
-		c.inPlace = true
-		c.replace(w)
-		if err = ix.commit(ctx, st, c, started); !errors.Is(err, ErrConflict) {
-			ix.drop(ctx, err, w)
-			return err
-		}
-		if err := pause(ctx, try); err != nil {
-			return err
-		}
 		if st, err = ix.refresh(ctx); err != nil {
 			return err
 		}
@@ -211,118 +224,34 @@ func (ix *Index) merge(ctx context.Context, group []ID, full bool, p *progress) 
 			ix.drop(ctx, errReplaced, w)
 			return errReplaced
 		}
-	}
-}
-
-// drop deletes segments that no manifest names and none will, because of err. If err is nil or leaves that open it does nothing.
-func (ix *Index) drop(ctx context.Context, err error, ws ...*written) {
-	if err == nil || errors.Is(err, errUnknown) {
-		return
-	}
-	for _, w := range ws {
-		if w.segment != nil {
-			ix.discard(ctx, w.segment.id)
-		}
-	}
-}
-
-// rotate writes everything anew under another partition key and swaps it in at once. What others write meanwhile is added to it
-// before the swap is tried again.
-func (ix *Index) rotate(ctx context.Context, newKey *key, o CompactOptions) error {
-	started := wallClock()
-	var ws []*written
-	for try := range maxTries {
-		st, err := ix.refresh(ctx)
-		if err != nil {
-			return err
-		}
-		moved := make(map[ID]bool)
-		valid := ws[:0:0]
-		for _, w := range ws {
-			if w.valid(st.manifest) {
-				valid = append(valid, w)
-				for id := range w.from {
-					moved[id] = true
-				}
-			} else {
-				ix.drop(ctx, errReplaced, w)
-			}
-		}
-		ws = valid
-		p := newProgress(o, st.manifest, nil)
-		p.done = p.total
-		for _, s := range st.manifest.segments {
-			if !moved[s.id] {
-				p.done -= int(s.rows)
-			}
-		}
-		for {
-			group := groupOf(st.manifest, func(s *segment) bool { return !moved[s.id] })
-			if group == nil {
-				break
-			}
-			w, err := ix.mergeInto(ctx, st, *newKey, group, true, p)
-			if err != nil {
-				return err
-			}
-			ws = append(ws, w)
-			for _, id := range group {
-				moved[id] = true
-			}
-		}
 		all, err := ix.contents(ctx, &meter{}, st, wanted{})
 		if err != nil {
 			return err
 		}
 		c := newChange(all)
-		c.inPlace, c.key = true, newKey
-		for _, w := range ws {
-			c.replace(w)
-		}
-		if err = ix.commit(ctx, st, c, started); !errors.Is(err, ErrConflict) {
-			ix.drop(ctx, err, ws...)
+		c.inPlace = true
+		c.replace(w)
+		if err = ix.commit(ctx, st, c); !errors.Is(err, ErrConflict) {
+			ix.drop(ctx, err, w)
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
 			return err
 		}
 	}
-	ix.drop(ctx, ErrConflict, ws...)
-	return fmt.Errorf("sse: partition %v: %w: others write too often for a rotation: try again later", ix.partition, ErrConflict)
 }
 
-// sweep deletes what was retired, at once or when it is old enough, and what no manifest names and no writer can still commit.
-func (ix *Index) sweep(ctx context.Context, now bool) error {
-	infos, err := ix.store.Segments(ctx, ix.partition)
-	if err != nil {
-		return fmt.Errorf("sse: listing the segments of partition %v: %w", ix.partition, err)
+// drop deletes segments that no manifest names and none will, because of err. If err is nil or leaves that open it does nothing. What cannot be
+// deleted now is swept later.
+func (ix *Index) drop(ctx context.Context, err error, ws ...*written) {
+	if err == nil || errors.Is(err, errUnknown) {
+		return
 	}
-	// The manifest is read after the list, so that what was committed before it counts as named.
-	st, err := ix.refresh(ctx)
-	if err != nil {
-		return err
-	}
-	before := time.Now().Add(-ix.grace)
-	named := make(map[ID]bool)
-	for _, s := range st.manifest.segments {
-		named[s.id], named[s.deleted.object] = true, true
-	}
-	for _, r := range st.manifest.retired {
-		named[r.id] = !now && r.at >= before.Unix()
-	}
-	retiredNow := make(map[ID]bool)
-	for _, r := range st.manifest.retired {
-		retiredNow[r.id] = true
-	}
-	for _, info := range infos {
-		if named[info.ID] || !retiredNow[info.ID] && !info.Created.Before(before) {
-			continue
-		}
-		if err := ix.store.DeleteSegment(ctx, ix.partition, info.ID); err != nil && !errors.Is(err, ErrMissing) {
-			return fmt.Errorf("sse: deleting the replaced segment %v: compact again: %w", info.ID, err)
+	for _, w := range ws {
+		if w.segment != nil {
+			_ = ix.discard(context.WithoutCancel(ctx), w.segment.id)
 		}
 	}
-	return nil
 }
 
 // progress counts rows for CompactOptions.Progress.

@@ -24,15 +24,18 @@ func smallDoc(id string, n int) Document {
 	return Document{ID: id, Revision: 1, Stored: []byte(id), Fields: Fields{"tag": {String("t-" + strconv.Itoa(n%7)), String("all")}, "n": {Int(int64(n))}}}
 }
 
+// mustCreate makes an Index that begins no merges in the background, so that tests know what happens when.
 func mustCreate(t testing.TB, s Store, schema Schema, o Options) *Index {
 	ix, err := Create(context.Background(), s, testKey, ID{1}, schema, o)
 	require.NoError(t, err)
+	ix.Close()
 	return ix
 }
 
 func mustOpen(t testing.TB, s Store, o Options) *Index {
 	ix, err := Open(context.Background(), s, testKey, ID{1}, o)
 	require.NoError(t, err)
+	ix.Close()
 	return ix
 }
 
@@ -173,6 +176,7 @@ func childWriter(spec string) {
 	fatal(err)
 	ix, err := Open(ctx, d, testKey, ID{1}, Options{})
 	fatal(err)
+	ix.Close()
 	for i := 0; ; i++ {
 		size := []int{1, 3, 300}[i%3]
 		var b Batch

@@ -103,8 +103,10 @@ func (d *draft) entries() (long []pendingList) {
 	}
 	one := make([]uint32, 1)
 	for i := range d.from.rows {
-		one[0] = uint32(i)
-		// Only the newest row of an ID is found. A batch has one row per ID, and a merge has dropped the older ones.
+		if one[0] = uint32(i); d.from.hidden[one[0]] {
+			continue
+		}
+		// Only the newest row of an ID is found. A batch has one row per ID, a merge has dropped the older ones, and Load has hidden them.
 		rows(idLookup(d.from.rows[i].id), one)
 	}
 	return long

@@ -23,13 +23,13 @@ var (
 	ErrBatch = errors.New("batch is refused")
 
 	// errStale ends an attempt whose segments may already have been swept; the caller of commit starts over.
-	errStale = errors.New("attempt took longer than half of the grace period")
+	errStale = errors.New("it took longer than half of the grace period, so a sweep may have taken it: give Options a longer Grace, or try again")
 	// errNotDurable marks what was written and could not be synced: it is there, and may be gone after a crash.
 	errNotDurable = errors.New("written but may not survive a crash")
 	// errUnknown marks a swap that may have taken effect: nothing that it names may be deleted.
 	errUnknown = errors.New("it is not known whether it took effect: apply the batch again, repetition does no harm")
 	// errReplaced ends an attempt whose inputs were merged away by somebody else.
-	errReplaced = errors.New("segments were replaced meanwhile")
+	errReplaced = errors.New("others replaced its segments meanwhile: try again")
 )
 
 // pather is what a store may offer so that an error about a page or a head names a file.
@@ -40,9 +40,5 @@ type pather interface {
 
 // damaged is the error for a page that does not authenticate or does not decode.
 func (ix *Index) damaged(segment ID, page uint32, cause error) error {
-	where := "segment " + segment.String()
-	if p, ok := ix.store.(pather); ok {
-		where = p.SegmentPath(ix.partition, segment)
-	}
-	return fmt.Errorf("sse: page %d of %s: %w (%v): restore it from a backup, or index its documents again", page, where, ErrDamaged, cause)
+	return fmt.Errorf("sse: page %d of %s: %w (%v): restore it from a backup, or index its documents again", page, ix.where(segment), ErrDamaged, cause)
 }

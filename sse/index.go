@@ -30,7 +30,8 @@ const (
 )
 
 // Index is one partition of an encrypted index, open for searching and writing. It is safe for concurrent use, and several
-// programs may have the same partition open. It holds no resources that need closing; the store may.
+// programs may have the same partition open. It merges segments in the background after writes; Close ends that. An Index that is not
+// closed loses nothing.
 type Index struct {
 	store     Store
 	partition ID
@@ -38,11 +39,33 @@ type Index struct {
 	cache     *cache
 	automata  automata
 
-	writing sync.Mutex // one writer at a time in this program; others meet in the store
+	queue   queue   // batches that wait for a commit
+	tending tending // the merge in the background
+	writing turn    // held to commit: in this program nobody loses a swap to somebody else. Writers of other programs meet in the store
+	merging turn    // held to merge, and to write segments that a rotation would have to take over; taken before writing
 
-	mu    sync.Mutex
-	state *state
+	mu     sync.Mutex
+	state  *state
+	coming *key        // of a rotation, while its swap is under way
+	swept  map[ID]bool // retired segments that were deleted, and that the next manifest may forget
 }
+
+// turn is a lock that one waits for as long as a context allows.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
 
 // state is a manifest that was adopted, with the keys of its segments. It is never changed.
 type state struct {
@@ -66,7 +89,10 @@ func newIndex(store Store, partition ID, o Options) *Index {
 	if o.Grace <= 0 {
 		o.Grace = defaultGrace
 	}
-	return &Index{store: store, partition: partition, grace: o.Grace, cache: newCache(o.CacheBytes)}
+	return &Index{
+		store: store, partition: partition, grace: o.Grace, cache: newCache(o.CacheBytes),
+		writing: make(turn, 1), merging: make(turn, 1), swept: make(map[ID]bool),
+	}
 }
 
 // Create makes an empty partition with the schema and opens it. key is 32 secret bytes, the partition key: it writes, reads and
@@ -129,11 +155,35 @@ func (ix *Index) current() *state {
 // refresh asks the store for the latest manifest: one round.
 func (ix *Index) refresh(ctx context.Context) (*state, error) {
 	now := ix.current()
-	st, err := ix.load(ctx, now.key, now, now.anchor)
-	if err != nil {
-		return nil, err
+	k := now.key
+	for {
+		st, err := ix.load(ctx, k, now, now.anchor)
+		if err == nil {
+			return ix.install(st), nil
+		}
+		if !errors.Is(err, ErrDecrypt) {
+			return nil, err
+		}
+		// This Index may have rotated the key since, or may be about to: then the head is there already, and the state is not yet.
+		next := ix.keyAfter(k)
+		if next == nil {
+			return nil, err
+		}
+		k = *next
 	}
-	return ix.install(st), nil
+}
+
+// keyAfter is another key than k to try: that of the current state, or the one that a rotation of this Index is bringing in.
+func (ix *Index) keyAfter(k key) *key {
+	ix.mu.Lock()
+	defer ix.mu.Unlock()
+	switch {
+	case ix.coming != nil && *ix.coming != k:
+		return ix.coming
+	case ix.coming == nil && ix.state.key != k:
+		return &ix.state.key
+	}
+	return nil
 }
 
 // install makes st the current state unless a newer one is installed already. It returns the state to work with.
@@ -149,6 +199,15 @@ func (ix *Index) install(st *state) *state {
 		live[s.id], live[s.deleted.object] = true, true
 	}
 	ix.cache.keep(func(id ID) bool { return live[id] })
+	if len(ix.swept) > 0 {
+		waits := make(map[ID]bool)
+		for _, r := range st.manifest.retired {
+			if ix.swept[r.id] {
+				waits[r.id] = true
+			}
+		}
+		ix.swept = waits
+	}
 	return st
 }
 
@@ -283,13 +342,16 @@ type Stats struct {
 	Pages    int // of all segments
 	Bytes    int64
 	Anchor   Anchor
+	// MergeError is why the last merge that this Index began in the background failed; nil if it did not. Watch it, and Segments: while merges
+	// fail segments pile up, and from some 1,000 on Apply refuses batches with this error.
+	MergeError error
 }
 
 // Stats counts what the latest manifest lists. It reads the head, and large deletion bitmaps that are not cached.
 func (ix *Index) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	err := ix.consistently(ctx, func(st *state) error {
-		s = Stats{Anchor: st.anchor, Segments: len(st.readers)}
+		s = Stats{Anchor: st.anchor, Segments: len(st.readers), MergeError: ix.tending.failure()}
 		all, err := ix.contents(ctx, &meter{}, st, wanted{})
 		if err != nil {
 			return err
@@ -317,15 +379,11 @@ func (ix *Index) consistently(ctx context.Context, f func(*state) error) error {
 		if err != nil {
 			return err
 		}
-		err = f(st)
-		if !errors.Is(err, ErrMissing) {
+		if err = ix.missing(ctx, f(st)); !errors.Is(err, errReplaced) {
 			return err
 		}
-		// A segment that the latest manifest still names is not replaced but lost.
-		if now, rerr := ix.refresh(ctx); rerr != nil {
-			return rerr
-		} else if now == st || i == tries {
-			return fmt.Errorf("sse: partition %v: the manifest names a segment that the store has lost: restore it from a backup: %w", ix.partition, err)
+		if i == tries {
+			return fmt.Errorf("sse: partition %v: %w", ix.partition, err)
 		}
 	}
 }

@@ -30,7 +30,8 @@ type manifest struct {
 	retired     []retired
 }
 
-// retired is a segment, or an object with deletions, that readers of older manifests may still want.
+// retired is a segment, or an object with deletions, that readers of older manifests may still want; or one that never was in a manifest and
+// is given up: a writer that finds its segment here must not commit it.
 type retired struct {
 	id ID
 	at int64 // Unix seconds
@@ -191,3 +192,8 @@ func (m *manifest) find(id ID) *segment {
 }
 
 func anchorOf(m *manifest, blob []byte) Anchor { return Anchor{m.counter, sha256.Sum256(blob)} }
+
+// givenUp says whether the segment is retired.
+func (m *manifest) givenUp(id ID) bool {
+	return slices.ContainsFunc(m.retired, func(r retired) bool { return r.id == id })
+}

@@ -281,6 +281,7 @@ func (ix *Index) mergeInto(ctx context.Context, st *state, k key, group []ID, fu
 	if len(b.docs)+len(b.tombs) == 0 {
 		return w, nil
 	}
+	w.begun = wallClock()
 	w.segment, err = ix.writeFull(ctx, k, b)
 	return w, err
 }

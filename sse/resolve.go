@@ -2,6 +2,7 @@ package sse
 
 import (
 	"context"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 )
@@ -20,6 +21,20 @@ func (ix *Index) resolve(ctx context.Context, all []*content, items, first []ite
 	if first != nil {
 		asked = first
 	}
+	res := &resolution{kill: make(map[ID]*roaring.Bitmap)}
+	if slices.ContainsFunc(asked, func(it item) bool { return it.fresh }) {
+		var known []item
+		for _, it := range asked {
+			if it.fresh {
+				res.keep = append(res.keep, it)
+			} else {
+				known = append(known, it)
+			}
+		}
+		if asked = known; len(asked) == 0 {
+			return res, nil
+		}
+	}
 	ids := make([]string, len(asked))
 	for i, it := range asked {
 		ids[i] = it.id
@@ -28,7 +43,6 @@ func (ix *Index) resolve(ctx context.Context, all []*content, items, first []ite
 	if err != nil {
 		return nil, err
 	}
-	res := &resolution{kill: make(map[ID]*roaring.Bitmap)}
 	written := make(map[string]item, len(items))
 	for _, it := range items {
 		written[it.id] = it

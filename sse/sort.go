@@ -1,7 +1,6 @@
 package sse
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -47,17 +46,22 @@ func (s *searching) page(matches []matched) (hits []candidate, more bool, err er
 		}
 		after = &c
 	}
-	top := best{limit: s.o.Limit, before: s.order()}
-	for i, m := range matches {
+	top := best{limit: s.o.Limit, order: order{descending: s.o.Descending}}
+	for i := range matches {
+		m := &matches[i]
 		n := 0
-		for row := range roaring.Values(m.rows) {
-			c, err := s.candidate(&m, rowPlace{i, row}, n)
-			if err != nil {
-				return nil, false, err
-			}
-			n++
-			if after == nil || top.before(after, &c) {
-				top.add(c)
+		rows := m.rows.ManyIterator()
+		var room [256]uint32
+		for have := rows.NextMany(room[:]); have > 0; have = rows.NextMany(room[:]) {
+			for _, row := range room[:have] {
+				c, err := s.candidate(m, rowPlace{i, row}, n)
+				if err != nil {
+					return nil, false, err
+				}
+				n++
+				if after == nil || top.order.before(after, &c) {
+					top.add(&c)
+				}
 			}
 		}
 	}
@@ -115,48 +119,46 @@ func (s *searching) candidate(m *matched, at rowPlace, n int) (candidate, error)
 }
 
 // order says which of two candidates comes first. It is a total order.
-func (s *searching) order() func(a, b *candidate) bool {
-	sign := 1
-	if s.o.Descending {
-		sign = -1
+type order struct {
+	descending bool // keys
+}
+
+func (o order) before(a, b *candidate) bool {
+	switch {
+	case a.score != b.score:
+		return a.score > b.score
+	case a.has != b.has:
+		return a.has
+	case a.key.number != b.key.number:
+		return a.key.number < b.key.number != o.descending
+	case a.key.word != b.key.word:
+		return a.key.word < b.key.word != o.descending
+	case a.part != b.part:
+		return a.part < b.part
 	}
-	return func(a, b *candidate) bool {
-		switch {
-		case a.score != b.score:
-			return a.score > b.score
-		case a.has != b.has:
-			return a.has
-		case a.key.number != b.key.number:
-			return sign*cmp.Compare(a.key.number, b.key.number) < 0
-		case a.key.word != b.key.word:
-			return sign*cmp.Compare(a.key.word, b.key.word) < 0
-		case a.part != b.part:
-			return a.part < b.part
-		}
-		return a.row < b.row
-	}
+	return a.row < b.row
 }
 
 // best keeps the first candidates of many: in a heap, whose root is the last of them, once there are as many as the limit.
 type best struct {
-	limit  int
-	before func(a, b *candidate) bool
-	heap   []candidate
-	left   bool // something did not get in
+	limit int
+	order order
+	heap  []candidate
+	left  bool // something did not get in
 }
 
-func (t *best) add(c candidate) {
+func (t *best) add(c *candidate) {
 	switch {
 	case t.limit == 0 || len(t.heap) < t.limit:
-		t.heap = append(t.heap, c)
+		t.heap = append(t.heap, *c)
 		if t.limit > 0 && len(t.heap) == t.limit {
 			for i := len(t.heap)/2 - 1; i >= 0; i-- {
 				t.down(i)
 			}
 		}
 		return
-	case t.before(&c, &t.heap[0]):
-		t.heap[0] = c
+	case t.order.before(c, &t.heap[0]):
+		t.heap[0] = *c
 		t.down(0)
 	}
 	t.left = true
@@ -166,7 +168,7 @@ func (t *best) down(i int) {
 	for {
 		last := i
 		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < len(t.heap) && t.before(&t.heap[last], &t.heap[child]) {
+			if child < len(t.heap) && t.order.before(&t.heap[last], &t.heap[child]) {
 				last = child
 			}
 		}
@@ -181,7 +183,7 @@ func (t *best) down(i int) {
 // sorted is what was kept, the first in front.
 func (t *best) sorted() []candidate {
 	slices.SortFunc(t.heap, func(a, b candidate) int {
-		if t.before(&a, &b) {
+		if t.order.before(&a, &b) {
 			return -1
 		}
 		return 1

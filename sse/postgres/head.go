@@ -52,8 +52,12 @@ func (s *Store) readHead(ctx context.Context, partition sse.ID, version uint64) 
 	}
 	defer rows.Close()
 	filled := 0
+	var seen []bool // chunks
 	for rows.Next() {
 		v := rows.RawValues()
+		if len(v) != 6 {
+			return h, fmt.Errorf("%w: a head comes in %d columns", sse.ErrDamaged, len(v))
+		}
 		latest, ok1 := integer(v[0], math.MaxInt64)
 		fence, ok2 := integer(v[1], math.MaxInt64)
 		if !ok1 || !ok2 {
@@ -64,19 +68,20 @@ func (s *Store) readHead(ctx context.Context, partition sse.ID, version uint64) 
 			continue
 		}
 		length, ok := integer(v[3], sse.MaxHead)
-		if !ok {
-			return h, fmt.Errorf("%w: a row of heads with an impossible length", sse.ErrDamaged)
+		if !ok || h.found && length != int64(len(h.blob)) {
+			return h, fmt.Errorf("%w: a row of heads with an impossible length, or two for one version", sse.ErrDamaged)
 		}
 		if !h.found {
-			h.found, h.blob = true, make([]byte, length)
+			h.found, h.blob, seen = true, make([]byte, length), make([]bool, (length+chunkBytes-1)/chunkBytes)
 		}
 		if v[4] == nil {
 			continue // a head of no bytes, or its chunks are not there: see below
 		}
-		number, ok := integer(v[4], length/chunkBytes)
-		if !ok || len(v[5]) != min(chunkBytes, int(length-number*chunkBytes)) {
-			return h, fmt.Errorf("%w: chunk %d of a head has %d bytes", sse.ErrDamaged, number, len(v[5]))
+		number, ok := integer(v[4], int64(len(seen))-1)
+		if !ok || seen[number] || len(v[5]) != min(chunkBytes, int(length-number*chunkBytes)) {
+			return h, fmt.Errorf("%w: chunk %d of a head has %d bytes, or comes twice", sse.ErrDamaged, number, len(v[5]))
 		}
+		seen[number] = true
 		filled += copy(h.blob[number*chunkBytes:], v[5])
 	}
 	if err := rows.Err(); err != nil {

@@ -111,12 +111,13 @@ func (x *proxy) cut() {
 	clear(x.conns)
 }
 
-// pool is one of a single connection through the proxy, which is not tried out before it is used.
+// pool is one through the proxy, whose connections are not tried out before they are used. Who makes one call after the other uses one connection; the second is
+// for what comes after a connection was given up: pgx keeps its place for up to 15 seconds, in which it waits for the server.
 func (x *proxy) pool(t testing.TB, dsn string) *pgxpool.Pool {
 	t.Helper()
 	c, err := pgxpool.ParseConfig(dsn)
 	require.NoError(t, err)
-	c.MaxConns = 1
+	c.MaxConns = 2
 	c.ConnConfig.RuntimeParams["application_name"] = x.Addr().String()
 	c.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	c.ConnConfig.DialFunc = func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -93,6 +93,9 @@ func (q *request) collect(rows pgx.Rows) ([][]byte, error) {
 	seen, missing := make([]bool, len(q.index)), len(q.index)
 	for rows.Next() {
 		v := rows.RawValues()
+		if len(v) != 3 {
+			return nil, fmt.Errorf("%w: pages come in %d columns", sse.ErrDamaged, len(v))
+		}
 		i, ok := integer(v[0], int64(len(q.index)-1))
 		if !ok || seen[i] {
 			return nil, fmt.Errorf("%w: a row that was not asked for, or came twice: two rows have one key, or a pooler mixes answers", sse.ErrDamaged)

@@ -260,7 +260,39 @@ func TestDamage(t *testing.T) {
 		sql(t, pool, "DELETE FROM @.heads")
 		sql(t, pool, "DELETE FROM @.chunks")
 	}
-	_, err := s.Read(t.Context(), p, []sse.Run{{Segment: sse.GenerateID(), Count: postgres.MaxRead}, {Segment: sse.GenerateID(), Count: 1}})
+	// Who owns the tables can take their keys away and put in rows that contradict each other.
+	sql(t, pool, "ALTER TABLE @.heads DROP CONSTRAINT heads_pkey")
+	sql(t, pool, "ALTER TABLE @.chunks DROP CONSTRAINT chunks_pkey")
+	double := "INSERT INTO @.chunks SELECT blob, 0, data FROM @.chunks WHERE number = 0"
+	for name, statements := range map[string][]string{
+		"two heads of different lengths": {
+			"INSERT INTO @.heads SELECT partition, version, '0123456789abcdef', 67108864 FROM @.heads",
+			"INSERT INTO @.chunks SELECT '0123456789abcdef', 1000, data FROM @.chunks WHERE number = 0",
+		},
+		"two heads, the other first": {
+			"INSERT INTO @.heads SELECT partition, version, '0123456789abcdef', 10 FROM @.heads",
+			"UPDATE @.heads SET bytes = bytes WHERE bytes > 10",
+		},
+		"a chunk twice, and another missing": {"DELETE FROM @.chunks WHERE number = 1", double},
+		"a chunk twice":                      {double},
+	} {
+		q := sse.GenerateID()
+		require.NoError(t, s.SwapHead(t.Context(), q, 1, bytes.Repeat([]byte{9}, 2<<16)))
+		for _, statement := range statements {
+			require.Positive(t, sql(t, pool, statement), name)
+		}
+		_, _, err := s.Head(t.Context(), q, 0)
+		require.ErrorIs(t, err, sse.ErrDamaged, name)
+		sql(t, pool, "DELETE FROM @.heads")
+		sql(t, pool, "DELETE FROM @.chunks")
+	}
+	id := sse.GenerateID()
+	require.NoError(t, s.WriteSegment(t.Context(), p, id, filled(4, 100)))
+	sql(t, pool, double)
+	_, err := s.Read(t.Context(), p, []sse.Run{{Segment: id, Count: 1}})
+	require.ErrorIs(t, err, sse.ErrDamaged)
+
+	_, err = s.Read(t.Context(), p, []sse.Run{{Segment: sse.GenerateID(), Count: postgres.MaxRead}, {Segment: sse.GenerateID(), Count: 1}})
 	require.ErrorContains(t, err, "limit")
 }
 

@@ -105,7 +105,7 @@ type Store interface {
 
 	// SwapHead stores blob as the head of the given version, atomically and durably, if the latest version is version-1;
 	// otherwise it changes nothing and returns ErrConflict. The first version is 1. An error other than ErrConflict leaves the
-	// outcome unknown: the head may or may not be there, so read it before trying again. What Head of the same Store then says is
-	// final: a swap that it did not find does not take effect later.
+	// outcome unknown: the head may or may not be there, so read it before trying again. Over a network even one that Head does not
+	// find may still arrive, and takes effect if nobody has stored that version by then: keep the segments that it names.
 	SwapHead(ctx context.Context, partition ID, version uint64, blob []byte) error
 }

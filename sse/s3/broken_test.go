@@ -108,6 +108,7 @@ func TestStandstill(t *testing.T) {
 	}
 
 	far.SetStall(time.Hour)
+	far.SetPatience(50 * time.Millisecond)
 	var written sse.ID
 	calls := map[string]func(ctx context.Context) error{
 		"Read":     func(ctx context.Context) error { _, err := far.Read(ctx, part, runs); return err },
@@ -140,6 +141,87 @@ func TestStandstill(t *testing.T) {
 	defer cancel()
 	for name, call := range calls {
 		require.ErrorIs(t, call(ctx), context.DeadlineExceeded, name)
+	}
+}
+
+// TestGivenUpButDone: who gives up a write that the service is just carrying out is told how it ended.
+func TestGivenUpButDone(t *testing.T) {
+	t.Parallel() // it mostly waits
+	for name, c := range map[string]struct {
+		before int // requests before the one that stores
+		call   func(ctx context.Context, s *s3.Store, part, id sse.ID) error
+	}{
+		"SwapHead": {0, func(ctx context.Context, s *s3.Store, part, _ sse.ID) error {
+			return s.SwapHead(ctx, part, 1, []byte("1"))
+		}},
+		"WriteSegment": {0, func(ctx context.Context, s *s3.Store, part, id sse.ID) error {
+			return s.WriteSegment(ctx, part, id, pages(3))
+		}},
+		"long": {4, func(ctx context.Context, s *s3.Store, part, id sse.ID) error {
+			return s.WriteSegment(ctx, part, id, pages(2500))
+		}},
+	} {
+		p, far, near, _ := broken(t)
+		part, id := sse.GenerateID(), sse.GenerateID()
+		far.SetPatience(time.Hour)
+		faults := make([]fault, c.before, c.before+1)
+		for i := range faults {
+			faults[i] = none
+		}
+		p.next(append(faults, hangDown(10))...)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- c.call(ctx, far, part, id) }()
+		<-p.hung
+		cancel()
+		p.cut()
+		require.NoError(t, <-done, name)
+		_, latest, err := near.Head(t.Context(), part, 0)
+		require.NoError(t, err)
+		infos, err := near.Segments(t.Context(), part)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, latest+uint64(len(infos)), name)
+	}
+}
+
+// TestLateSwap: a swap that was given up may still arrive, and takes effect if nobody else stored that version; not otherwise. So who does not know
+// how a swap ended keeps what its head names.
+func TestLateSwap(t *testing.T) {
+	t.Parallel() // it mostly waits
+	for _, last := range []uint64{0, 2} {
+		for _, taken := range []bool{false, true} {
+			p, far, near, _ := broken(t)
+			part, ctx := sse.GenerateID(), t.Context()
+			far.SetPatience(50 * time.Millisecond)
+			for v := uint64(1); v <= last; v++ {
+				require.NoError(t, far.SwapHead(ctx, part, v, []byte("before")))
+			}
+			p.next(late)
+			given, cancel := context.WithCancel(ctx)
+			done := make(chan error, 1)
+			go func() { done <- far.SwapHead(given, part, last+1, []byte("late")) }()
+			<-p.hung
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled)
+			_, latest, err := far.Head(ctx, part, last+1)
+			require.ErrorIs(t, err, sse.ErrMissing)
+			require.Equal(t, last, latest)
+			want := "late"
+			if taken {
+				want = "next"
+				require.NoError(t, near.SwapHead(ctx, part, last+1, []byte(want)))
+			}
+			p.cut()
+			<-p.done
+			for _, s := range []*s3.Store{near, far} {
+				blob, latest, err := s.Head(ctx, part, 0)
+				require.NoError(t, err)
+				require.Equal(t, last+1, latest)
+				require.Equal(t, want, string(blob))
+			}
+			require.ErrorIs(t, far.SwapHead(ctx, part, last+1, []byte("again")), sse.ErrConflict)
+			require.NoError(t, far.SwapHead(ctx, part, last+2, []byte("after")))
+		}
 	}
 }
 

@@ -47,17 +47,20 @@ func tagged(o minio.PutObjectOptions, tag string) minio.PutObjectOptions {
 // object was not there afterwards or could not be looked up, so that the outcome is unknown.
 func (s *Store) create(ctx context.Context, key string, b []byte) error {
 	tag := sse.GenerateID().String()
-	return s.conditionally(ctx, key, tag, func() error { return s.put(ctx, key, b, tag) })
+	return s.conditionally(ctx, key, tag, func(ctx context.Context) error { return s.put(ctx, key, b, tag) })
 }
 
-// conditionally does a conditional write until the service has decided, and finds out how it decided.
-func (s *Store) conditionally(ctx context.Context, key, tag string, write func() error) error {
+// conditionally does a conditional write until the service has decided, and finds out how it decided. A request that is on its way when
+// ctx ends is not broken off at once: it may be carried out all the same, and then nobody would know.
+func (s *Store) conditionally(ctx context.Context, key, tag string, write func(ctx context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	long, cancel := s.linger(ctx)
+	defer cancel()
 	var err error
 	for try := range conflictTries {
-		err = write()
+		err = write(long)
 		// 409 says that it met another request for the same name, and was neither done nor refused.
 		if c := code(err); c != "ConditionalRequestConflict" && c != minio.Conflict && c != "OperationAborted" {
 			break
@@ -70,7 +73,7 @@ func (s *Store) conditionally(ctx context.Context, key, tag string, write func()
 		return nil
 	}
 	refused := code(err) == minio.PreconditionFailed
-	if e := ctx.Err(); e != nil {
+	if e := ctx.Err(); e != nil && !refused {
 		return e
 	}
 	if code(err) == "NotImplemented" {
@@ -79,8 +82,10 @@ func (s *Store) conditionally(ctx context.Context, key, tag string, write func()
 	if !refused && definite(err) {
 		return s.explain(ctx, "create", key, err)
 	}
-	there, mine, _, e := s.look(ctx, key, tag)
+	there, mine, _, e := s.look(long, key, tag)
 	switch {
+	case e != nil && ctx.Err() != nil:
+		return ctx.Err()
 	case e != nil:
 		return fmt.Errorf("%w; before that: %w", e, err)
 	case mine:

@@ -25,7 +25,7 @@
 // A read is one round of requests however many segments it names, 16 requests at a time. Requests that fail are repeated by the
 // client, as often as MaxRetries in minio.Options says (10 by default); answers that break off or stand still for 30 seconds are taken up
 // where they ended, four times. A context that ends ends them all. An outcome that got lost is looked up: every object
-// carries the random name of the attempt that made it.
+// carries the random name of the attempt that made it. Who gives up a write that is on its way waits up to 5 seconds longer to learn how it ended.
 //
 // # What the service sees
 //
@@ -62,8 +62,10 @@
 //
 // Whoever can write to the bucket can destroy the index; pages and heads that were changed are found by package sse, and a head
 // that was put back by who remembers an anchor. Two deleters of one segment in different processes may both be told that they removed it.
-// A segment whose writer gave up, with a context that ended or a connection that stayed broken, may still appear later, when the
-// service carries the request out: the sweep of the index removes it like every abandoned segment.
+// A segment or a head whose writer gave up, with a context that ended or a connection that stayed broken, may still appear later, when the
+// service carries the request out. The sweep of the index removes such a segment like every abandoned one. Such a head takes effect if nobody has
+// stored that version meanwhile: so the index keeps what it names for the grace period (sse.Options), which must be longer than a request can live;
+// Amazon S3 refuses requests that are older than 15 minutes.
 //
 // # Tested with
 //

@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -18,16 +19,18 @@ type fault struct {
 	cutUp    int64 // the connection breaks after so many bytes from the client
 	cutDown  int64 // it breaks after so many bytes from the server
 	hangDown int64 // the server's answer stands still after so many bytes, until the proxy is closed
+	late     bool  // what the client sends is held back until the client has gone and the proxy is closed, and then reaches the server
 }
 
 var (
-	none       = fault{-1, -1, -1}
-	loseAnswer = fault{-1, 0, -1} // the server does what it is asked, and nobody hears of it
+	none       = fault{-1, -1, -1, false}
+	loseAnswer = fault{-1, 0, -1, false} // the server does what it is asked, and nobody hears of it
+	late       = fault{-1, -1, -1, true}
 )
 
-func cutUp(n int64) fault    { return fault{n, -1, -1} }
-func cutDown(n int64) fault  { return fault{-1, n, -1} }
-func hangDown(n int64) fault { return fault{-1, -1, n} }
+func cutUp(n int64) fault    { return fault{n, -1, -1, false} }
+func cutDown(n int64) fault  { return fault{-1, n, -1, false} }
+func hangDown(n int64) fault { return fault{-1, -1, n, false} }
 
 // proxy stands between a client and the server on a TCP port. Clients made by client use one connection per request, so a fault
 // befalls one request.
@@ -41,14 +44,15 @@ type proxy struct {
 	mu     sync.Mutex
 	faults []fault
 	always *fault
-	hung   chan struct{} // one token for each answer that stands still
+	hung   chan struct{} // one token for each answer that stands still, or request that is held back
+	done   chan struct{} // one token for each request that was held back and is answered
 }
 
 func newProxy(t *testing.T, server *servers.S3Server) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	p := &proxy{listener: l, socket: server.Socket(), closed: make(chan struct{}), hung: make(chan struct{}, 1000)}
+	p := &proxy{listener: l, socket: server.Socket(), closed: make(chan struct{}), hung: make(chan struct{}, 1000), done: make(chan struct{}, 1000)}
 	p.wg.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -117,6 +121,16 @@ func (p *proxy) serve(client net.Conn) {
 		return
 	}
 	defer server.Close()
+	if f.late {
+		var held bytes.Buffer
+		p.hung <- struct{}{}
+		_, _ = io.Copy(&held, client) // to its end: the client gives up
+		<-p.closed
+		_, _ = server.Write(held.Bytes())
+		_, _ = server.Read(make([]byte, 1)) // the answer has begun, so it is decided
+		p.done <- struct{}{}
+		return
+	}
 	done := make(chan struct{}, 2)
 	go func() {
 		pour(server, client, f.cutUp) // to the cut, or until the client closes

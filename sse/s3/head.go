@@ -52,6 +52,10 @@ func (s *Store) Head(ctx context.Context, partition sse.ID, version uint64) ([]b
 		latest := latestOf(versions)
 		s.newest(partition, latest)
 		switch {
+		case version > 0 && latest >= version && latest-version >= sse.HeadsKept:
+			// Not kept any more. If it is there all the same it came too late, and never was the latest: see SwapHead.
+			return nil, latest, fmt.Errorf("sse/s3: read %s: %w: only the %d newest heads are kept, and %d is the latest",
+				s.path(s.headKey(partition, version)), sse.ErrMissing, sse.HeadsKept, latest)
 		case version > 0:
 			return blob, latest, missing
 		case latest == 0:
@@ -107,6 +111,8 @@ func (s *Store) SwapHead(ctx context.Context, partition sse.ID, version uint64, 
 // settle looks, after version was written, whether it was written in time, and removes heads that are too old. What is removed was
 // too old before the listing came, so both go out together.
 func (s *Store) settle(ctx context.Context, partition sse.ID, version uint64) error {
+	ctx, cancel := s.linger(ctx)
+	defer cancel()
 	var versions []uint64
 	var group errgroup.Group
 	group.Go(func() (err error) {

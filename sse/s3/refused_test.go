@@ -286,8 +286,23 @@ func TestStaleWriter(t *testing.T) {
 		require.ErrorIs(t, err, sse.ErrMissing)
 	}
 	require.ErrorIs(t, asleep.SwapHead(t.Context(), p, 3, []byte("late")), sse.ErrConflict)
+
+	// Also if it may not remove what it wrote: otherwise who reads the head back would take its rows for stored.
+	openBucket(t, server, at.Bucket, "s3:GetObject", "s3:PutObject")
+	nobody, err := servers.S3Client(server.Socket(), "", "")
+	require.NoError(t, err)
+	unable := mustOpen(t, nobody, at)
+	put(t, server.Client(t), at.Bucket, p.String()+"/heads/00000000000000000001", []byte("put there so that it gets so far"))
+	require.ErrorContains(t, unable.SwapHead(t.Context(), p, 2, []byte("late")), "too late")
+	_, err = server.Client(t).StatObject(t.Context(), at.Bucket, p.String()+"/heads/00000000000000000002", minio.StatObjectOptions{})
+	require.NoError(t, err, "it is there")
+	for _, s := range []*s3.Store{awake, unable} {
+		_, latest, err := s.Head(t.Context(), p, 2)
+		require.ErrorIs(t, err, sse.ErrMissing)
+		require.EqualValues(t, last, latest)
+	}
 	// Old heads that somebody could not remove go with a later swap.
-	for _, v := range []string{"1", "4"} {
+	for _, v := range []string{"3", "4"} {
 		put(t, server.Client(t), at.Bucket, p.String()+"/heads/0000000000000000000"+v, []byte("left"))
 	}
 	require.NoError(t, awake.SwapHead(t.Context(), p, last+1, nil))

@@ -2,8 +2,10 @@ package s3_test
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/stretchr/testify/require"
@@ -12,6 +14,11 @@ import (
 	"github.com/veilchart/veilchart/sse/s3"
 	"github.com/veilchart/veilchart/sse/ssetest"
 )
+
+func TestMain(m *testing.M) {
+	minio.DefaultRetryUnit = 20 * time.Millisecond // the pauses between the client's attempts begin shorter: much here fails on purpose
+	os.Exit(m.Run())
+}
 
 func mustOpen(t *testing.T, client *minio.Client, at s3.Place) *s3.Store {
 	t.Helper()

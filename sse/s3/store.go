@@ -30,7 +30,8 @@ type Store struct {
 	place Place
 	// readOnly is the reason why nothing may be written, or nil.
 	readOnly error
-	stall    time.Duration
+	// stall is stallTime and patience lingerTime, but for tests.
+	stall, patience time.Duration
 
 	mu sync.Mutex
 	// seen is the newest head of each partition that this Store has seen. It saves requests; nothing rests on it.
@@ -50,8 +51,8 @@ const (
 
 	// stallTime is how long an answer may stand still before it is asked for again.
 	stallTime = 30 * time.Second
-	// undoTime bounds the work that is done for a caller whose context has ended.
-	undoTime = 5 * time.Second
+	// lingerTime bounds the work that is done for a caller whose context has ended.
+	lingerTime = 5 * time.Second
 )
 
 // Open opens the store at a place, and makes it if there is no object under the prefix. It fails with ErrUnconditional if the service
@@ -64,7 +65,7 @@ func Open(ctx context.Context, client *minio.Client, at Place) (*Store, error) {
 	if err := at.check(); err != nil {
 		return nil, err
 	}
-	s := &Store{core: minio.Core{Client: client}, place: at, stall: stallTime, seen: make(map[sse.ID]uint64), deleting: make(map[string]chan struct{})}
+	s := &Store{core: minio.Core{Client: client}, place: at, stall: stallTime, patience: lingerTime, seen: make(map[sse.ID]uint64), deleting: make(map[string]chan struct{})}
 	want := wire.AppendHeader(nil, wire.Header{Kind: wire.KindSSEStore, Version: markerVersion})
 	key := at.Prefix + markerName
 	got, _, err := s.fetch(ctx, key, 0, -1, int64(len(want)))
@@ -178,5 +179,18 @@ func (s *Store) HeadPath(partition sse.ID, version uint64) string {
 
 // undoing is a context for what is left to do after the caller's has ended.
 func undoing(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	return context.WithTimeout(context.WithoutCancel(ctx), lingerTime)
+}
+
+// linger is a context that ends a while after ctx, for requests whose outcome must be known.
+func (s *Store) linger(ctx context.Context) (context.Context, context.CancelFunc) {
+	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(s.patience):
+		case <-long.Done():
+		}
+		cancel()
+	})
+	return long, func() { stop(); cancel() }
 }

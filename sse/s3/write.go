@@ -161,7 +161,7 @@ func (w *writer) finish() error {
 	s := w.s
 	if w.upload == "" {
 		w.sent = true
-		return s.conditionally(w.ctx, w.key, w.tag, func() error { return s.put(w.ctx, w.key, w.buf, w.tag) })
+		return s.conditionally(w.ctx, w.key, w.tag, func(ctx context.Context) error { return s.put(ctx, w.key, w.buf, w.tag) })
 	}
 	if err := w.flush(); err != nil {
 		return err
@@ -174,8 +174,8 @@ func (w *writer) finish() error {
 		parts[i] = minio.CompletePart{PartNumber: i + 1, ETag: *etag}
 	}
 	w.sent = true
-	err := s.conditionally(w.ctx, w.key, w.tag, func() error {
-		_, err := s.core.CompleteMultipartUpload(w.ctx, s.place.Bucket, w.key, w.upload, parts, ifAbsent())
+	err := s.conditionally(w.ctx, w.key, w.tag, func(ctx context.Context) error {
+		_, err := s.core.CompleteMultipartUpload(ctx, s.place.Bucket, w.key, w.upload, parts, ifAbsent())
 		return err
 	})
 	w.done = err == nil

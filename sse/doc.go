@@ -1,7 +1,7 @@
 // Package sse searches encrypted records on a machine that must not learn what they say.
 //
-// An Index is one partition: documents with fields, found by exact values, words, ranges, beginnings of words and words with typing
-// errors, combined with and, or and not. All of that is worked out by the client, who holds the 32-byte partition key. The server
+// An Index is one partition: documents with fields, found by exact values, words, phrases, ranges, beginnings and parts of words, patterns,
+// sounds and words with typing errors, combined with and, or and not; ranked, sorted, counted by value, and page by page. All of that is worked out by the client, who holds the 32-byte partition key. The server
 // stores sealed pages of 4,096 bytes and returns those it is asked for; any place that keeps pages is a Store, and a folder is one
 // (OpenDir). There is no state on the client to keep or lose but the key.
 //
@@ -53,7 +53,7 @@
 //
 // # Leakage
 //
-// What the server learns with profile Balanced, the only one so far:
+// What the server learns with profile Balanced, the default:
 //
 //   - At rest: how many segments there are, the number of pages of each, when each was written, and the length of the manifest,
 //     padded. Not how many rows, terms or fields there are, nor how often a term occurs.
@@ -62,12 +62,21 @@
 //   - Searching: which pages of which segments are read. A term asked again in the same segment reads the same pages: the search
 //     pattern, until that segment is compacted away. Lists of a page or more show their length in pages, rounded up by at most
 //     12 %; shorter and absent ones show one page that says nothing. The number of terms of a query; of a range, and of what a
-//     prefix or fuzzy query matches, only rounded up to 16, 32, 64 and so on per segment. The dummies that fill it up belong to the
-//     whole query, so that several ranges that overlap show by their common pages which terms are real. That a query is a prefix or
-//     fuzzy one, its field, and the size of its vocabulary.
+//     prefix, a pattern, a word with errors or a sound matches, only rounded up to 16, 32, 64 and so on per segment. The dummies that
+//     fill it up belong to the whole query, so that several ranges that overlap show by their common pages which terms are real. That
+//     words of a vocabulary are looked for or counted, its field, and its size.
+//   - Phrases and ranking: that positions or weights of words are read, of how many words, and the length of long ones in pages, rounded.
+//   - Substrings: how many pieces of three characters the text has, and which row pages hold documents with all of them that
+//     the rest of the query leaves open, unless they are cached. No other kind of query shows as much.
+//   - Sorting: by which field.
 //   - Get: whether the ID is there, by whether a row page is read after its table page.
-//   - Bringing back hits: which row pages hold them, unless they are cached. CountOnly avoids it.
+//   - Bringing back hits: which row pages hold them, unless they are cached; and so whether there are any. CountOnly avoids it.
 //   - Deleting: that the manifest changed. Deletions are sealed in it, or in an object of their own when they are many.
+//
+// Profile Fast hides less: it fills nothing up, reads only lists that are there, and keeps them in the cache, so that the server sees how many terms
+// a query has in a segment, which are there, and the exact length of long lists. Profile Strict hides more: lists take one, two, four, eight pages and
+// so on; ranges have the same number of terms whatever their ends; and which row pages hold hits does not show, as with a Limit as many are read in
+// every segment, and without one, or for a substring, all.
 //
 // Explain says it for one query, with numbers, before it runs. Result.Cost says what it was.
 //

@@ -34,7 +34,7 @@ const (
 // Term finds documents that have the value in the field. In a text field they must have all words of the value.
 func Term(field string, v Value) Query { return Query{op: opTerm, field: field, value: v} }
 
-// Range finds documents with a value from low to high, both included, in an integer or date field. The zero Value stands for
+// Range finds documents with a value from low to high, both included, in an integer, decimal, date or time field. The zero Value stands for
 // the end of the declared interval.
 func Range(field string, low, high Value) Query {
 	return Query{op: opRange, field: field, value: low, high: high}

@@ -16,6 +16,7 @@ import (
 
 // TestServerKilledInWrite kills the server while it has a part of a large segment, and while it has a part of a large head.
 func TestServerKilledInWrite(t *testing.T) {
+	t.Parallel()
 	server := servers.NewPostgreSQL(t)
 	pool, _ := created(t, server)
 	s, p := open(t, pool), sse.GenerateID()
@@ -47,6 +48,7 @@ func TestServerKilledInWrite(t *testing.T) {
 
 // TestServerKilledAnywhere kills the server under writers that go on. What was acknowledged is there when it is up again, of the rest nothing is half.
 func TestServerKilledAnywhere(t *testing.T) {
+	t.Parallel()
 	server := servers.NewPostgreSQL(t)
 	pool, dsn := created(t, server)
 	p := sse.GenerateID()

@@ -16,6 +16,7 @@ import (
 
 // TestIndex is an index with several writers, each with a pool of its own, and readers, a compaction and a change of the key among them.
 func TestIndex(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	pool, dsn := created(t, server)
 	key, newKey := make([]byte, sse.KeySize), make([]byte, sse.KeySize)

@@ -47,6 +47,7 @@ func requireWholeOrAbsent(t *testing.T, s sse.Store, p, id sse.ID, with byte, co
 
 // TestRoundTrips counts how often a client speaks to the server, on the wire, once a connection has prepared its statements.
 func TestRoundTrips(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	_, dsn := created(t, server)
 	x := newProxy(t, server)
@@ -94,6 +95,7 @@ func TestRoundTrips(t *testing.T) {
 
 // TestLateSwap: a swap is given up by its caller while it is on its way. Once Head has told that it did not take effect, it cannot when it arrives.
 func TestLateSwap(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	direct, dsn := created(t, server)
 	other := open(t, direct)
@@ -146,14 +148,15 @@ func TestLateSwap(t *testing.T) {
 
 // TestConnectionCut cuts the connection after so and so many bytes of each call, in both directions together.
 func TestConnectionCut(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	direct, dsn := created(t, server)
 	watch := open(t, direct)
 	x := newProxy(t, server)
 	s, p := open(t, x.pool(t, dsn)), sse.GenerateID()
-	cuts := 24
+	cuts := 16
 	if testing.Short() {
-		cuts = 6
+		cuts = 5
 	}
 	// each calls do undisturbed first, and then cuts it at moments spread over the bytes that this took, the answer included.
 	each := func(do func(n int) error, look func(n int, err error)) {

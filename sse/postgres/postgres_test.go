@@ -44,10 +44,12 @@ func newStore(t testing.TB) *postgres.Store {
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	ssetest.Run(t, func(t *testing.T) sse.Store { return newStore(t) })
 }
 
 func TestStoreProcesses(t *testing.T) {
+	t.Parallel()
 	ssetest.RunProcesses(t, func(t *testing.T) string {
 		_, dsn := created(t, servers.PostgreSQL(t))
 		return dsn

@@ -36,6 +36,7 @@ func count(t *testing.T, pool *pgxpool.Pool, table string) (n int) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	dsn := server.Database(t)
 	pool := newPool(t, dsn)
@@ -88,6 +89,7 @@ func TestOpenRefuses(t *testing.T) {
 
 // TestRights grants what the package documentation says, no more, and works with it.
 func TestRights(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	pool, dsn := created(t, server)
 	doc, err := os.ReadFile("doc.go")
@@ -146,6 +148,7 @@ func TestRights(t *testing.T) {
 
 // TestSweep removes what dead writers left and nothing else.
 func TestSweep(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	pool, _ := created(t, server)
 	s, p := open(t, pool), sse.GenerateID()
@@ -215,6 +218,7 @@ func TestSweep(t *testing.T) {
 
 // TestDamage changes rows behind the store's back. It is told from what is merely missing.
 func TestDamage(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	pool, _ := created(t, server)
 	s, p := open(t, pool), sse.GenerateID()
@@ -298,6 +302,7 @@ func TestDamage(t *testing.T) {
 
 // TestPoolModes: pages come through whatever mode the pool is in, and swaps hold at every level of isolation.
 func TestPoolModes(t *testing.T) {
+	t.Parallel()
 	server := servers.PostgreSQL(t)
 	pool, dsn := created(t, server)
 	q := sse.GenerateID()

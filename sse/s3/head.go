@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,36 +112,36 @@ func (s *Store) SwapHead(ctx context.Context, partition sse.ID, version uint64, 
 // settle looks, after version was written, whether it was written in time, and removes heads that are too old. What is removed was
 // too old before the listing came, so both go out together.
 func (s *Store) settle(ctx context.Context, partition sse.ID, version uint64) error {
-	ctx, cancel := s.linger(ctx)
+	long, cancel := s.linger(ctx)
 	defer cancel()
 	var versions []uint64
 	var group errgroup.Group
 	group.Go(func() (err error) {
-		versions, err = s.versions(ctx, partition)
+		versions, err = s.versions(long, partition)
 		return err
 	})
 	if version > sse.HeadsKept {
 		group.Go(func() error {
-			s.removeHead(ctx, partition, version-sse.HeadsKept)
+			s.removeHead(long, partition, version-sse.HeadsKept)
 			return nil
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return fmt.Errorf("sse/s3: head %d was written, and it is not known whether in time: read the head before trying again: %w", version, err)
+		return fmt.Errorf("sse/s3: head %d was written, and it is not known whether in time: read the head before trying again: %w", version, cmp.Or(ctx.Err(), err))
 	}
 	latest := latestOf(versions)
 	if latest < version {
 		return fmt.Errorf("sse/s3: head %d was written and is not listed: the service's listings are behind its objects; use one with strong consistency", version)
 	}
 	if latest-version >= sse.HeadsKept {
-		s.removeHead(ctx, partition, version)
+		s.removeHead(long, partition, version)
 		return fmt.Errorf("sse/s3: head %d was written, but the latest is %d: it may have come too late; read the head before trying again", version, latest)
 	}
 	s.newest(partition, latest)
 	pruned := 0
 	for _, v := range versions {
 		if v < version && version-v > sse.HeadsKept && pruned < pruneAtOnce { // left by somebody who could not remove it
-			s.removeHead(ctx, partition, v)
+			s.removeHead(long, partition, v)
 			pruned++
 		}
 	}

@@ -101,9 +101,9 @@ func testLarge(t *testing.T, s sse.Store) {
 // testCancelled ends the context of each call at moments spread over the time that it takes. What a call that failed left is what was there before, or, of
 // a swap, all of the new: whichever Head says, and it says that for good.
 func testCancelled(t *testing.T, s sse.Store) {
-	p, rounds := sse.GenerateID(), 20
+	p, rounds := sse.GenerateID(), 12
 	if testing.Short() {
-		rounds = 8
+		rounds = 6
 	}
 	old := sse.GenerateID()
 	require.NoError(t, s.WriteSegment(t.Context(), p, old, pages(1, 700)))

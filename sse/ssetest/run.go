@@ -15,7 +15,7 @@ import (
 	"github.com/veilchart/veilchart/sse"
 )
 
-// Run checks a kind of store. Each call of open gives an empty one; clean up with t.Cleanup.
+// Run checks a kind of store. Each call of open gives an empty one; clean up with t.Cleanup. The tests run in parallel, as most wait for disks.
 func Run(t *testing.T, open func(t *testing.T) sse.Store) {
 	for _, c := range []struct {
 		name string
@@ -39,7 +39,10 @@ func Run(t *testing.T, open func(t *testing.T) sse.Store) {
 		{"Cancelled", testCancelled},
 		{"Model", testModel},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, open(t))
+		})
 	}
 }
 

@@ -98,8 +98,9 @@ func (p *Postgres) Kill() error {
 	for limit := time.Now().Add(patience); ; {
 		alive := false
 		for _, pid := range children {
-			// They are in groups of their own. They end on their own too, when they notice that the first one is gone.
-			alive = syscall.Kill(pid, syscall.SIGKILL) == nil || alive
+			// They are in groups of their own. They end on their own too, when they notice that the first one is gone. Who has ended stays in the
+			// table of processes until its parent asks, and in some containers process 1, which is that by then, never does.
+			alive = syscall.Kill(pid, syscall.SIGKILL) == nil && !zombie(pid) || alive
 		}
 		if !alive {
 			return nil
@@ -111,19 +112,28 @@ func (p *Postgres) Kill() error {
 	}
 }
 
+// status are the fields of a process's line in /proc after its number and name: state, parent and more. Without one there are none.
+func status(pid string) []string {
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return nil // ended, or no /proc
+	}
+	return strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:])) // the name may have blanks and brackets
+}
+
+// zombie says whether a process has ended and nobody has asked how.
+func zombie(pid int) bool {
+	s := status(strconv.Itoa(pid))
+	return len(s) > 0 && s[0] == "Z"
+}
+
 // processes are the numbers of the server's children. Without /proc there are none: they end on their own, and Start waits for that.
 func (p *Postgres) processes() (pids []int) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			continue // ended since it was listed
-		}
-		// number (name) state parent ...; the name may have blanks and brackets.
-		after := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-		if len(after) > 1 && after[1] == strconv.Itoa(p.process.cmd.Process.Pid) {
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			if err == nil {
+	paths, _ := filepath.Glob("/proc/[0-9]*")
+	for _, path := range paths {
+		s := status(filepath.Base(path))
+		if len(s) > 1 && s[1] == strconv.Itoa(p.process.cmd.Process.Pid) {
+			if pid, err := strconv.Atoi(filepath.Base(path)); err == nil {
 				pids = append(pids, pid)
 			}
 		}

@@ -47,6 +47,9 @@
 // pg_stat_statements with parameters, audit extensions) keeps all of that for as long as the log is kept, the pages in its parameters included: they are sealed, but
 // which ones are read together is the search pattern. Write-ahead logs, replicas and backups keep deleted pages; to erase, destroy the partition key.
 //
+// What the server says about lengths and numbers of rows is checked before room is made for heads and pages. But pgx reads each message of the protocol whole: a server
+// that is not the one you think can exhaust memory, so have its certificate verified (sslmode=verify-full).
+//
 // # Backups
 //
 // pg_dump of the schema, a copy of the cluster and point-in-time recovery all work: tables are consistent at every moment. A restored backup is an older state of

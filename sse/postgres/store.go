@@ -74,6 +74,9 @@ func binaryMode(c *pgx.ConnConfig) pgx.QueryExecMode {
 // errSwept is the end of a write that took so long that it was taken for abandoned.
 var errSwept = errors.New("its pages were swept as those of a writer that is gone: write it again under a new ID, and let no day pass between two pages")
 
+// maxListed bounds how many segments a partition may have, whoever says so: thirty times what a manifest can name.
+const maxListed = 1 << 17
+
 // Segments implements sse.Store. The time of a segment is that of the database's clock.
 func (s *Store) Segments(ctx context.Context, partition sse.ID) ([]sse.SegmentInfo, error) {
 	infos, err := retry(ctx, always, func() ([]sse.SegmentInfo, error) {
@@ -81,10 +84,14 @@ func (s *Store) Segments(ctx context.Context, partition sse.ID) ([]sse.SegmentIn
 		if err != nil {
 			return nil, err
 		}
+		n := 0
 		return pgx.CollectRows(rows, func(row pgx.CollectableRow) (sse.SegmentInfo, error) {
 			var id []byte
 			var pages int64
 			var info sse.SegmentInfo
+			if n++; n > maxListed {
+				return info, fmt.Errorf("more than %d segments, thirty times what an index can use: see who writes to the tables", maxListed)
+			}
 			if err := row.Scan(&id, &pages, &info.Created); err != nil {
 				return info, err
 			}

@@ -264,6 +264,11 @@ func TestDamage(t *testing.T) {
 		sql(t, pool, "DELETE FROM @.heads")
 		sql(t, pool, "DELETE FROM @.chunks")
 	}
+	sql(t, pool, "INSERT INTO @.segments SELECT decode('"+p.String()+"', 'hex'), decode(lpad(to_hex(i), 32, '0'), 'hex'), '0123456789abcdef', 1, now() FROM generate_series(0, 1 << 17) i")
+	_, err := s.Segments(t.Context(), p)
+	require.ErrorContains(t, err, "more than 131072 segments")
+	sql(t, pool, "DELETE FROM @.segments")
+
 	// Who owns the tables can take their keys away and put in rows that contradict each other.
 	sql(t, pool, "ALTER TABLE @.heads DROP CONSTRAINT heads_pkey")
 	sql(t, pool, "ALTER TABLE @.chunks DROP CONSTRAINT chunks_pkey")
@@ -293,7 +298,7 @@ func TestDamage(t *testing.T) {
 	id := sse.GenerateID()
 	require.NoError(t, s.WriteSegment(t.Context(), p, id, filled(4, 100)))
 	sql(t, pool, double)
-	_, err := s.Read(t.Context(), p, []sse.Run{{Segment: id, Count: 1}})
+	_, err = s.Read(t.Context(), p, []sse.Run{{Segment: id, Count: 1}})
 	require.ErrorIs(t, err, sse.ErrDamaged)
 
 	_, err = s.Read(t.Context(), p, []sse.Run{{Segment: sse.GenerateID(), Count: postgres.MaxRead}, {Segment: sse.GenerateID(), Count: 1}})

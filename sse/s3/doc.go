@@ -62,6 +62,9 @@
 //
 // Whoever can write to the bucket can destroy the index; pages and heads that were changed are found by package sse, and a head
 // that was put back by who remembers an anchor. Two deleters of one segment in different processes may both be told that they removed it.
+// A service that lies about lengths and ranges is refused before room is made, and redirections are not followed; but the client reads one answer to
+// a listing whole, however long, and waits for as long as a context lets it: give contexts deadlines, and a service that you do not trust with your
+// memory a Transport in minio.Options that bounds answers.
 // A segment or a head whose writer gave up, with a context that ended or a connection that stayed broken, may still appear later, when the
 // service carries the request out. The sweep of the index removes such a segment like every abandoned one. Such a head takes effect if nobody has
 // stored that version meanwhile: so the index keeps what it names for the grace period (sse.Options), which must be longer than a request can live;

@@ -239,7 +239,7 @@ func (f *fetching) begin(header http.Header, info minio.ObjectInfo) error {
 	var size, from, to int64
 	switch r := header.Get("Content-Range"); {
 	case r != "":
-		if n, err := fmt.Sscanf(r, "bytes %d-%d/%d", &from, &to, &size); n != 3 || err != nil || f.n < 0 {
+		if n, err := fmt.Sscanf(r, "bytes %d-%d/%d", &from, &to, &size); n != 3 || err != nil || f.n < 0 || r != fmt.Sprintf("bytes %d-%d/%d", from, to, size) {
 			return fmt.Errorf("sse/s3: read %s: the service answers with Content-Range %q, which was not asked for: use another service", path, r)
 		}
 	case f.n < 0, f.off+f.have == 0 && f.n == info.Size: // all of it, and some services then do not call it a part

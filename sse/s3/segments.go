@@ -10,6 +10,9 @@ import (
 	"github.com/veilchart/veilchart/sse"
 )
 
+// maxListed bounds how many names a listing may have, whoever says so: thirty times what a manifest can name, and some 100 MB.
+const maxListed = 1 << 17
+
 // list lists the objects whose names begin with prefix: all of them, or what one request for at most max names gives. The client does not repeat
 // a listing that breaks off in the middle, so this does.
 func (s *Store) list(ctx context.Context, prefix string, max int) (objects []minio.ObjectInfo, err error) {
@@ -19,6 +22,10 @@ func (s *Store) list(ctx context.Context, prefix string, max int) (objects []min
 		for o := range s.core.ListObjectsIter(ctx, s.place.Bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: true, MaxKeys: max, FetchOwner: &noOwner}) {
 			if err = o.Err; err != nil || max > 0 && len(objects) == max {
 				break
+			}
+			if len(objects) == maxListed {
+				return nil, fmt.Errorf("sse/s3: list %s: more than %d objects: remove what nobody needs, such as old heads that the client had no right to remove",
+					s.path(prefix), maxListed)
 			}
 			objects = append(objects, o)
 		}

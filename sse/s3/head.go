@@ -172,7 +172,7 @@ func (s *Store) versions(ctx context.Context, partition sse.ID) ([]uint64, error
 	}
 	var versions []uint64
 	for _, o := range objects {
-		if v, ok := headVersion(strings.TrimPrefix(o.Key, prefix)); ok {
+		if v, ok := headVersion(strings.TrimPrefix(o.key, prefix)); ok {
 			versions = append(versions, v)
 		}
 	}

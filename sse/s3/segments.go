@@ -5,17 +5,25 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/veilchart/veilchart/sse"
 )
 
-// maxListed bounds how many names a listing may have, whoever says so: thirty times what a manifest can name, and some 100 MB.
+// maxListed bounds how many names a listing may have, whoever says so: thirty times what a manifest can name.
 const maxListed = 1 << 17
+
+// listed is what is used of an entry of a listing.
+type listed struct {
+	key      string
+	size     int64
+	modified time.Time
+}
 
 // list lists the objects whose names begin with prefix: all of them, or what one request for at most max names gives. The client does not repeat
 // a listing that breaks off in the middle, so this does.
-func (s *Store) list(ctx context.Context, prefix string, max int) (objects []minio.ObjectInfo, err error) {
+func (s *Store) list(ctx context.Context, prefix string, max int) (objects []listed, err error) {
 	noOwner := false
 	for try := 0; ; try++ {
 		objects, err = nil, nil
@@ -27,7 +35,7 @@ func (s *Store) list(ctx context.Context, prefix string, max int) (objects []min
 				return nil, fmt.Errorf("sse/s3: list %s: more than %d objects: remove what nobody needs, such as old heads that the client had no right to remove",
 					s.path(prefix), maxListed)
 			}
-			objects = append(objects, o)
+			objects = append(objects, listed{o.Key, o.Size, o.LastModified})
 		}
 		switch {
 		case ctx.Err() != nil: // the client ends a listing without a word then
@@ -52,14 +60,14 @@ func (s *Store) Segments(ctx context.Context, partition sse.ID) ([]sse.SegmentIn
 	}
 	var infos []sse.SegmentInfo
 	for _, o := range objects {
-		id, err := sse.ParseID(strings.TrimPrefix(o.Key, prefix))
+		id, err := sse.ParseID(strings.TrimPrefix(o.key, prefix))
 		if err != nil {
 			continue // not the store's
 		}
-		if o.Size <= 0 || o.Size%sse.PageSize != 0 || o.Size/sse.PageSize > math.MaxUint32 {
-			return nil, s.damaged(o.Key, fmt.Errorf("it has %d bytes, which are no whole pages", o.Size))
+		if o.size <= 0 || o.size%sse.PageSize != 0 || o.size/sse.PageSize > math.MaxUint32 {
+			return nil, s.damaged(o.key, fmt.Errorf("it has %d bytes, which are no whole pages", o.size))
 		}
-		infos = append(infos, sse.SegmentInfo{ID: id, Pages: uint32(o.Size / sse.PageSize), Created: o.LastModified})
+		infos = append(infos, sse.SegmentInfo{ID: id, Pages: uint32(o.size / sse.PageSize), Created: o.modified})
 	}
 	return infos, nil
 }

@@ -123,9 +123,9 @@ func (s *Store) make(ctx context.Context, key string, marker []byte) error {
 		return err
 	}
 	for _, o := range objects {
-		if o.Key != key { // another process may just be making the same store
+		if o.key != key { // another process may just be making the same store
 			return fmt.Errorf("sse/s3: %s: there are objects (%s) but no %s, so it is no store: take another prefix, or restore that object from a backup",
-				s.path(s.place.Prefix), o.Key, markerName)
+				s.path(s.place.Prefix), o.key, markerName)
 		}
 	}
 	if err := s.create(ctx, key, marker); err != nil && !errors.Is(err, errTaken) {

@@ -252,8 +252,9 @@ func (ix *Index) openHead(k key, version uint64, blob []byte) (*manifest, error)
 }
 
 // chain walks from m back to the anchor, as far as the store keeps heads and the key opens them, and compares hashes. A store that
-// dropped the heads in between proves nothing and disproves nothing; only anchors that clients compare do.
+// dropped the heads in between, older than those that it has to keep, proves nothing and disproves nothing; only anchors that clients compare do.
 func (ix *Index) chain(ctx context.Context, k key, m *manifest, after Anchor) error {
+	tip := m.counter
 	for {
 		v := m.counter - 1
 		want := m.predecessor
@@ -263,8 +264,11 @@ func (ix *Index) chain(ctx context.Context, k key, m *manifest, after Anchor) er
 			}
 			return nil
 		}
-		blob, _, err := ix.store.Head(ctx, ix.partition, v)
+		blob, latest, err := ix.store.Head(ctx, ix.partition, v)
 		if errors.Is(err, ErrMissing) {
+			if max(latest, tip)-v < HeadsKept {
+				return fmt.Errorf("sse: partition %v: %w: the store hides head %d, which every store keeps as one of the %d newest", ix.partition, ErrRollback, v, HeadsKept)
+			}
 			return nil
 		}
 		if err != nil {
@@ -312,19 +316,19 @@ func (ix *Index) swap(ctx context.Context, version uint64, blob []byte) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, ErrConflict) {
-		return fmt.Errorf("sse: head %d of partition %v: %w", version, ix.partition, err)
-	}
 	if errors.Is(err, errNotDurable) { // to read it back would prove nothing: a crash may bring the head before it back, and what that names
 		return fmt.Errorf("sse: head %d of partition %v: %w: %w", version, ix.partition, errUnknown, err)
 	}
-	// The caller's context may be what ended the swap; the question whether it took effect is asked all the same, once.
+	// The caller's context may be what ended the swap; the question whether it took effect is asked all the same, once. It is asked after a
+	// conflict too: the other writer may be this one, where something on the way to the store tries again by itself.
 	asked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	there, _, herr := ix.store.Head(asked, ix.partition, version)
 	switch {
 	case herr == nil && sha256.Sum256(there) == sha256.Sum256(blob):
 		return nil
+	case errors.Is(err, ErrConflict) && (herr == nil || errors.Is(herr, ErrMissing)):
+		return fmt.Errorf("sse: head %d of partition %v: %w", version, ix.partition, err)
 	case herr == nil:
 		return fmt.Errorf("sse: head %d of partition %v: %w (%w)", version, ix.partition, ErrConflict, err)
 	case errors.Is(herr, ErrMissing):

@@ -75,8 +75,11 @@
 //
 // Profile Fast hides less: it fills nothing up, reads only lists that are there, and keeps them in the cache, so that the server sees how many terms
 // a query has in a segment, which are there, and the exact length of long lists. Profile Strict hides more: lists take one, two, four, eight pages and
-// so on; ranges have the same number of terms whatever their ends; and which row pages hold hits does not show, as with a Limit as many are read in
+// so on; ranges have the same number of terms whatever their ends; and which row pages hold hits does not show in one search, as with a Limit as many are read in
 // every segment, and without one, or for a substring, all.
+//
+// Index.Rows and Index.Token give something to others: a RowSet tells which rows of a segment match, a Token lets its holder find named terms in named
+// segments until a compaction replaces them, and nothing else.
 //
 // Explain says it for one query, with numbers, before it runs. Result.Cost says what it was.
 //

@@ -76,6 +76,7 @@ func (ix *Index) fence(ctx context.Context, infos []SegmentInfo, before time.Tim
 		for _, info := range infos {
 			if !named[info.ID] && info.Created.Before(before) && len(orphans) < maxRetired/4 {
 				orphans = append(orphans, info.ID)
+				named[info.ID] = true // a store that lists it twice must not get it into the head twice
 			}
 		}
 		if len(orphans) == 0 {

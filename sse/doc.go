@@ -1,9 +1,10 @@
 // Package sse searches encrypted records on a machine that must not learn what they say.
 //
 // An Index is one partition: documents with fields, found by exact values, words, phrases, ranges, beginnings and parts of words, patterns,
-// sounds and words with typing errors, combined with and, or and not; ranked, sorted, counted by value, and page by page. All of that is worked out by the client, who holds the 32-byte partition key. The server
-// stores sealed pages of 4,096 bytes and returns those it is asked for; any place that keeps pages is a Store, and a folder is one
-// (OpenDir). There is no state on the client to keep or lose but the key.
+// sounds and words with typing errors, combined with and, or and not; ranked, sorted, counted by value, and page by page. All of
+// that is worked out by the client, who holds the 32-byte partition key. The server stores sealed pages of 4,096 bytes and returns
+// those it is asked for; any place that keeps pages is a Store, and a folder is one (OpenDir). There is no state on the client to
+// keep or lose but the key.
 //
 //	ctx := context.Background()
 //	dir, _ := os.MkdirTemp("", "ward-index")

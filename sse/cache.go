@@ -5,11 +5,13 @@ import (
 	"sync"
 )
 
-// cacheKey names what is cached: an opened page, or something decoded from several (then page is the first of them).
+// cacheKey names what is cached: an opened page, something decoded from several (then page is the first of them), or the answer to a lookup (then
+// kind is 0).
 type cacheKey struct {
 	segment ID
 	kind    pageKind
 	page    uint32
+	lookup  lookup
 }
 
 // cache keeps what was opened, up to a number of bytes, and drops what was used longest ago. Values are never changed once they

@@ -126,8 +126,11 @@ func (ix *Index) estimate(st *state, r *reader, e *estimate) error {
 	find := newPRF(r.keys.find)
 	misses := 0
 	for _, l := range known {
+		if ix.cache.get(answerKey(r.id, l)) != nil {
+			continue
+		}
 		b := uint32(placeOf(find.lookup(l)).hash % uint64(r.table))
-		if !buckets[b] && ix.cache.get(cacheKey{r.id, kindTable, b}) == nil {
+		if !buckets[b] && ix.cache.get(cacheKey{segment: r.id, kind: kindTable, page: b}) == nil {
 			misses++
 		}
 		buckets[b] = true

@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -53,7 +54,7 @@ func (ix *Index) read(ctx context.Context, m *meter, runs []Run) ([][]byte, erro
 	return got, nil
 }
 
-// pageWant is a page that somebody needs. list is the key of a page of kindList.
+// pageWant is a page that somebody needs. list is the key of a page of kindList. A page of kind 0 is read and not opened.
 type pageWant struct {
 	r    *reader
 	kind pageKind
@@ -61,7 +62,7 @@ type pageWant struct {
 	list *key
 }
 
-func (w pageWant) cacheKey() cacheKey { return cacheKey{w.r.id, w.kind, w.page} }
+func (w pageWant) cacheKey() cacheKey { return cacheKey{segment: w.r.id, kind: w.kind, page: w.page} }
 
 // fetch reads and opens pages in one round and calls use for each, once, in the order of segments and pages, so that the store does
 // not learn the order in which they are needed.
@@ -76,7 +77,8 @@ func (ix *Index) fetch(ctx context.Context, m *meter, wants []pageWant, use func
 		if a.r != b.r {
 			return order[a.r] - order[b.r]
 		}
-		return int(int64(a.page) - int64(b.page))
+		// What is opened comes before what is only read, and stays.
+		return cmp.Or(cmp.Compare(a.page, b.page), int(b.kind)-int(a.kind))
 	})
 	wants = slices.CompactFunc(wants, func(a, b pageWant) bool { return a.r == b.r && a.page == b.page })
 	var runs []Run
@@ -100,7 +102,7 @@ func (ix *Index) fetch(ctx context.Context, m *meter, wants []pageWant, use func
 				s = newSealer(w.r.keys)
 			}
 			if w.kind == 0 {
-				continue // a dummy, of which nobody has the key
+				continue // it is read for the sake of reading it
 			}
 			plain, err := s.open(b[:PageSize:PageSize], w.page, w.kind, w.list)
 			if err == nil {
@@ -125,7 +127,7 @@ type whole struct {
 	decode func(plain []byte) (value any, size int, err error)
 }
 
-func (w whole) cacheKey() cacheKey { return cacheKey{w.id, w.kind, w.at.first} }
+func (w whole) cacheKey() cacheKey { return cacheKey{segment: w.id, kind: w.kind, page: w.at.first} }
 
 // wholes reads what is not cached in one round and returns the values in the order of list. They are returned even where the
 // cache has no room for them.

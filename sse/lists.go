@@ -46,38 +46,106 @@ func (a *asked) termList(rows, impacts, positions int) (*termList, error) {
 }
 
 // lists fills in the answer to every lookup: from memory for tails; for full segments in one round of table pages and one of list
-// pages. Unless the profile is Fast the second is made for every term, also for one that is absent or whose rows stand in its entry, and
-// never from the cache; otherwise a round left out would tell how long a list is.
+// pages. Unless the profile is Fast the second is made for every lookup, also for one that is absent or whose rows stand in its entry, and
+// also for one whose answer is in the cache; otherwise a round left out would tell how long a list is.
 func (ix *Index) lists(ctx context.Context, m *meter, parts []*part) error {
-	var full []*part
+	var full []*part // with the lookups that the cache does not answer
+	var wants []pageWant
 	for _, pt := range parts {
-		if pt.tail == nil {
-			full = append(full, pt)
-			m.Terms += len(pt.lookups)
+		pt.begin()
+		if pt.tail != nil {
+			pt.inTail()
 			continue
 		}
-		pt.begin()
+		m.Terms += len(pt.lookups)
+		rest := &part{content: pt.content}
 		for i, l := range pt.lookups {
-			t := pt.tail.lists[term(l.value)]
-			switch {
-			case t == nil:
-			case l.domain == domainTerm:
-				pt.lists[i] = t.rows
-			case l.domain == domainImpacts:
-				pt.aux[i] = t.impacts
-			case l.domain == domainPositions && t.positions != nil:
-				pt.aux[i] = t.positions.bytes
+			a, _ := ix.cache.get(answerKey(pt.id, l)).(*answer)
+			if a == nil {
+				rest.lookups = append(rest.lookups, l)
+				continue
+			}
+			pt.lists[i], pt.aux[i], pt.counts[i] = a.rows, a.aux, a.count
+			if profiles[pt.profile].everyList {
+				for n := range a.pages.count {
+					wants = append(wants, pageWant{r: pt.reader, page: a.pages.first + n})
+				}
 			}
 		}
+		full = append(full, rest)
 	}
 	found, err := ix.find(ctx, m, full)
 	if err != nil {
 		return err
 	}
-	var wants []pageWant
 	for i, pt := range full {
 		wants = found[i].want(wants, pt)
 	}
+	pages, err := ix.listPages(ctx, m, wants)
+	if err != nil {
+		return err
+	}
+	for i, pt := range full {
+		if err := ix.decodeLists(pt, found[i], pages); err != nil {
+			return err
+		}
+		for j, l := range pt.lookups {
+			a := &answer{pt.lists[j], pt.aux[j], pt.counts[j], found[i].pages(pt, j)}
+			ix.cache.put(answerKey(pt.id, l), a, a.size()+len(l.value))
+		}
+	}
+	for _, pt := range parts {
+		if pt.tail != nil {
+			continue
+		}
+		j := 0
+		for i, l := range pt.lookups {
+			if rest := full[0]; j < len(rest.lookups) && rest.lookups[j] == l {
+				pt.lists[i], pt.aux[i], pt.counts[i] = rest.lists[j], rest.aux[j], rest.counts[j]
+				j++
+			}
+		}
+		full = full[1:]
+	}
+	return nil
+}
+
+// inTail answers the lookups from a tail.
+func (pt *part) inTail() {
+	for i, l := range pt.lookups {
+		t := pt.tail.lists[term(l.value)]
+		switch {
+		case t == nil:
+		case l.domain == domainTerm:
+			pt.lists[i] = t.rows
+		case l.domain == domainImpacts:
+			pt.aux[i] = t.impacts
+		case l.domain == domainPositions && t.positions != nil:
+			pt.aux[i] = t.positions.bytes
+		}
+	}
+}
+
+// answer is what a segment says to a lookup, as the cache keeps it.
+type answer struct {
+	rows  *roaring.Bitmap
+	aux   []byte
+	count uint32 // as in asked.counts
+	pages region // of the second read
+}
+
+func answerKey(segment ID, l lookup) cacheKey { return cacheKey{segment: segment, lookup: l} }
+
+func (a *answer) size() int {
+	n := 64 + len(a.aux)
+	if a.rows != nil {
+		n += int(a.rows.GetSizeInBytes())
+	}
+	return n
+}
+
+// listPages reads list pages and opens them. With profile Fast they come from the cache where they are.
+func (ix *Index) listPages(ctx context.Context, m *meter, wants []pageWant) (map[pageKey][]byte, error) {
 	pages := make(map[pageKey][]byte, len(wants))
 	cached := func(w pageWant) bool { return !profiles[w.r.profile].everyList }
 	cold := wants[:0]
@@ -90,22 +158,14 @@ func (ix *Index) lists(ctx context.Context, m *meter, parts []*part) error {
 		}
 		cold = append(cold, w)
 	}
-	err = ix.fetch(ctx, m, cold, func(w pageWant, plain []byte) error {
+	err := ix.fetch(ctx, m, cold, func(w pageWant, plain []byte) error {
 		pages[pageKey{w.r, w.page}] = plain
 		if cached(w) {
 			ix.cache.put(w.cacheKey(), plain, PageSize)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for i, pt := range full {
-		if err := ix.decodeLists(pt, found[i], pages); err != nil {
-			return err
-		}
-	}
-	return nil
+	return pages, err
 }
 
 type pageKey struct {
@@ -174,24 +234,31 @@ func (ix *Index) find(ctx context.Context, m *meter, parts []*part) ([]finding, 
 	return found, nil
 }
 
-// want adds the pages of the second round: those of the lists, and for the others, unless the profile is Fast, the shared page that their
+// pages are the pages that the second round reads for a lookup: those of its list, or, unless the profile is Fast, the shared page that its
 // order points to.
+func (f *finding) pages(pt *part, j int) region {
+	switch e := f.entries[j]; {
+	case e.form == entryOwn:
+		return region{pt.ownRegion().first + e.page, e.ownPages(pt.profile)}
+	case e.form == entryShared:
+		return region{pt.sharedRegion().first + e.page, 1}
+	case profiles[pt.profile].everyList:
+		return region{pt.sharedRegion().first + uint32(f.places[j].order%uint64(pt.shared)), 1}
+	}
+	return region{}
+}
+
+// want adds the pages of the second round.
 func (f *finding) want(wants []pageWant, pt *part) []pageWant {
-	for j, e := range f.entries {
-		switch e.form {
-		case entryOwn:
-			first := pt.ownRegion().first + e.page
-			for n := range e.ownPages(pt.profile) {
-				wants = append(wants, pageWant{pt.reader, kindList, first + n, &f.keys[j]})
-			}
-		case entryShared:
-			wants = append(wants, pageWant{r: pt.reader, kind: kindShared, page: pt.sharedRegion().first + e.page})
-		default:
-			if !profiles[pt.profile].everyList {
-				continue
-			}
-			n := uint32(f.places[j].order % uint64(pt.shared))
-			wants = append(wants, pageWant{r: pt.reader, kind: kindShared, page: pt.sharedRegion().first + n})
+	for j := range f.entries {
+		w := pageWant{r: pt.reader, kind: kindShared}
+		if f.entries[j].form == entryOwn {
+			w.kind, w.list = kindList, &f.keys[j]
+		}
+		at := f.pages(pt, j)
+		for n := range at.count {
+			w.page = at.first + n
+			wants = append(wants, w)
 		}
 	}
 	return wants

@@ -6,9 +6,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -393,4 +395,30 @@ func TestExistsInFormat1(t *testing.T) {
 	}
 	require.NoError(t, ix.Compact(ctx, CompactOptions{Full: true}))
 	require.Equal(t, live, mustSearch(t, ix, Exists("ward"), SearchOptions{}).Total)
+}
+
+// Searches share what is cached, and change none of it.
+func TestSearchesAtOnce(t *testing.T) {
+	docs := searchDocs(rand.New(rand.NewPCG(15, 15)), 600)
+	_, _, store := segmented(t, Balanced, docs)
+	ix := mustOpen(t, store, Options{})
+	want := make(map[string]*Result)
+	for name, q := range searchQueries {
+		want[name] = mustSearch(t, mustOpen(t, store, Options{}), q, SearchOptions{Rank: true, Facets: []string{"ward"}})
+	}
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for range 2 {
+				for name, q := range searchQueries {
+					res, err := ix.Search(context.Background(), q, SearchOptions{Rank: true, Facets: []string{"ward"}})
+					if assert.NoError(t, err) {
+						assert.Equal(t, want[name].Hits, res.Hits, name)
+						assert.Equal(t, want[name].Facets, res.Facets, name)
+					}
+				}
+			}
+		})
+	}
+	wait.Wait()
 }

@@ -77,7 +77,8 @@ type SegmentInfo struct {
 //
 // A Store is safe for concurrent use by goroutines and, where it is a place that several processes can open, by processes.
 // Every implementation passes the suite in package ssetest. Methods return ctx.Err() when ctx ends before the work is done;
-// then nothing was changed, except that the outcome of SwapHead is unknown.
+// then nothing was changed, except that the outcome of SwapHead is unknown, and that over a network a segment may still appear, whole, or go a
+// moment later.
 type Store interface {
 	// Read returns the pages of each run, Count*PageSize bytes, in the order of runs. It is one round trip however many
 	// segments the runs name. The caller owns the result. A run with Count 0 gives an empty element. ErrMissing if a

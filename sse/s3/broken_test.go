@@ -108,7 +108,7 @@ func TestStandstill(t *testing.T) {
 	}
 
 	far.SetStall(time.Hour)
-	far.SetPatience(50 * time.Millisecond)
+	far.SetPatience(50*time.Millisecond, time.Minute)
 	var written sse.ID
 	calls := map[string]func(ctx context.Context) error{
 		"Read":     func(ctx context.Context) error { _, err := far.Read(ctx, part, runs); return err },
@@ -163,7 +163,7 @@ func TestGivenUpButDone(t *testing.T) {
 	} {
 		p, far, near, _ := broken(t)
 		part, id := sse.GenerateID(), sse.GenerateID()
-		far.SetPatience(time.Hour)
+		far.SetPatience(time.Hour, time.Hour)
 		faults := make([]fault, c.before, c.before+1)
 		for i := range faults {
 			faults[i] = none
@@ -192,7 +192,7 @@ func TestLateSwap(t *testing.T) {
 		for _, taken := range []bool{false, true} {
 			p, far, near, _ := broken(t)
 			part, ctx := sse.GenerateID(), t.Context()
-			far.SetPatience(50 * time.Millisecond)
+			far.SetPatience(50*time.Millisecond, time.Minute)
 			for v := uint64(1); v <= last; v++ {
 				require.NoError(t, far.SwapHead(ctx, part, v, []byte("before")))
 			}
@@ -289,13 +289,14 @@ func TestCutWrites(t *testing.T) {
 		}
 	}
 	p.next()
+	far.SetPatience(50*time.Millisecond, 50*time.Millisecond)
 	for _, always := range []fault{cutUp(3000), cutUp(100), cutDown(0)} {
 		for _, count := range []uint32{300, 2500} {
 			if testing.Short() && count > 300 {
 				continue
 			}
 			// The client tries again for seconds, mostly: it draws its pauses.
-			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 			p.every(&always)
 			err := far.WriteSegment(ctx, part, sse.GenerateID(), pages(count))
 			p.every(nil)

@@ -113,7 +113,7 @@ func (s *Store) look(ctx context.Context, key, tag string) (there, mine bool, ve
 // undo removes what an attempt that was given up may have stored all the same. It is an effort, not a promise: a request may still
 // be on its way. What comes later is an abandoned segment, which the sweep of the index removes.
 func (s *Store) undo(ctx context.Context, key, tag string) {
-	ctx, cancel := undoing(ctx)
+	ctx, cancel := s.undoing(ctx)
 	defer cancel()
 	if _, mine, version, err := s.look(ctx, key, tag); err == nil && mine {
 		_ = s.core.RemoveObject(ctx, s.place.Bucket, key, minio.RemoveObjectOptions{VersionID: version})

@@ -30,8 +30,8 @@ type Store struct {
 	place Place
 	// readOnly is the reason why nothing may be written, or nil.
 	readOnly error
-	// stall is stallTime and patience lingerTime, but for tests.
-	stall, patience time.Duration
+	// stall is stallTime, lingers and undoes are lingerTime, but for tests.
+	stall, lingers, undoes time.Duration
 
 	mu sync.Mutex
 	// seen is the newest head of each partition that this Store has seen. It saves requests; nothing rests on it.
@@ -65,7 +65,7 @@ func Open(ctx context.Context, client *minio.Client, at Place) (*Store, error) {
 	if err := at.check(); err != nil {
 		return nil, err
 	}
-	s := &Store{core: minio.Core{Client: client}, place: at, stall: stallTime, patience: lingerTime, seen: make(map[sse.ID]uint64), deleting: make(map[string]chan struct{})}
+	s := &Store{core: minio.Core{Client: client}, place: at, stall: stallTime, lingers: lingerTime, undoes: lingerTime, seen: make(map[sse.ID]uint64), deleting: make(map[string]chan struct{})}
 	want := wire.AppendHeader(nil, wire.Header{Kind: wire.KindSSEStore, Version: markerVersion})
 	key := at.Prefix + markerName
 	got, _, err := s.fetch(ctx, key, 0, -1, int64(len(want)))
@@ -178,8 +178,8 @@ func (s *Store) HeadPath(partition sse.ID, version uint64) string {
 }
 
 // undoing is a context for what is left to do after the caller's has ended.
-func undoing(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), lingerTime)
+func (s *Store) undoing(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), s.undoes)
 }
 
 // linger is a context that ends a while after ctx, for requests whose outcome must be known.
@@ -187,7 +187,7 @@ func (s *Store) linger(ctx context.Context) (context.Context, context.CancelFunc
 	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		select {
-		case <-time.After(s.patience):
+		case <-time.After(s.lingers):
 		case <-long.Done():
 		}
 		cancel()

@@ -94,7 +94,7 @@ func (w *writer) close() {
 	if w.upload == "" || w.done {
 		return
 	}
-	ctx, cancel := undoing(w.ctx)
+	ctx, cancel := w.s.undoing(w.ctx)
 	defer cancel()
 	_ = w.s.core.AbortMultipartUpload(ctx, w.s.place.Bucket, w.key, w.upload)
 }

@@ -6,180 +6,79 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 )
 
-// The oracle says what a query finds, from docs/spec/sse-analysis.md and docs/spec/sse-query.md and without the code: values are made of few
-// characters, and what each of them folds to is written down here. So it needs no analysis, only sets of words.
-
-// How the letters of the oracle are written, and what they are found as.
-var oracleLetters = map[string][]string{
-	"a": {"a", "a", "A", "á", "Á", "a\u0301", "Å", "ａ"},
-	"b": {"b", "b", "B", "Ｂ"},
-	"c": {"c", "c", "C", "ç", "c\u0327"},
-	"o": {"o", "o", "ø", "Ö", "o\u0308\u0304"},
-}
-
-var oracleHan = []rune("糖尿病高血")
-
-// An oracleItem is a word of letters, or a run of characters of a script without spaces.
-type oracleItem struct {
-	word string
-	run  []rune
-}
-
-// drawText makes a text and says of what it is made.
-func drawText(r *rand.Rand, most int) (text string, items []oracleItem) {
-	var b strings.Builder
-	for i := range 1 + r.IntN(most) {
-		var it oracleItem
-		if r.IntN(4) == 0 {
-			for range 1 + r.IntN(4) {
-				it.run = append(it.run, oracleHan[r.IntN(len(oracleHan))])
-			}
-		} else {
-			for range 1 + r.IntN(4) {
-				it.word += string("abco"[r.IntN(4)])
-			}
-		}
-		// Scripts need no space between each other.
-		if i > 0 && (items[i-1].run == nil) == (it.run == nil) || r.IntN(2) == 0 {
-			b.WriteString([]string{" ", ", ", "\n", " (", " - ", "; ", "'", "/"}[r.IntN(8)])
-		}
-		for _, l := range it.word {
-			ways := oracleLetters[string(l)]
-			b.WriteString(ways[r.IntN(len(ways))])
-		}
-		b.WriteString(string(it.run))
-		items = append(items, it)
-	}
-	return b.String(), items
-}
-
-// indexedWords are the words that a document with the items is found by, which are also those of the vocabulary.
-func indexedWords(items []oracleItem) (words []string) {
-	for _, it := range items {
-		if it.run == nil {
-			words = append(words, it.word)
-		}
-		for i, c := range it.run {
-			words = append(words, string(c))
-			if i > 0 {
-				words = append(words, string(it.run[i-1:i+1]))
-			}
-		}
-	}
-	return words
-}
-
-// askedWords are the words that a query with the items asks for.
-func askedWords(items []oracleItem) (words []string) {
-	for _, it := range items {
-		if len(it.run) < 2 {
-			words = append(words, it.word+string(it.run))
-		}
-		for i := 1; i < len(it.run); i++ {
-			words = append(words, string(it.run[i-1:i+1]))
-		}
-	}
-	return words
-}
-
-// drawKeyword makes a keyword, and its Unicode form NFC, which is what it is compared by.
-func drawKeyword(r *rand.Rand) (text, form string) {
-	for range 1 + r.IntN(4) {
-		switch r.IntN(7) {
-		case 0:
-			text, form = text+"e\u0301", form+"é"
-		case 1:
-			text, form = text+"é", form+"é"
-		default:
-			c := []string{"a", "B", "b", " ", "*", "糖"}[r.IntN(6)]
-			text, form = text+c, form+c
-		}
-	}
-	return text, form
-}
-
-// oracleDistance is the number of edits between two words: a character more, less or changed, or two neighbours changed about (optimal string
-// alignment).
-func oracleDistance(x, y string) int {
-	a, b := []rune(x), []rune(y)
-	d := make([][]int, len(a)+1)
-	for i := range d {
-		d[i] = make([]int, len(b)+1)
-		for j := range d[i] {
-			switch {
-			case i == 0 || j == 0:
-				d[i][j] = i + j
-				continue
-			case a[i-1] == b[j-1]:
-				d[i][j] = d[i-1][j-1]
-			default:
-				d[i][j] = 1 + min(d[i-1][j-1], d[i-1][j], d[i][j-1])
-			}
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				d[i][j] = min(d[i][j], d[i-2][j-2]+1)
-			}
-		}
-	}
-	return d[len(a)][len(b)]
-}
-
-func TestOracleDistance(t *testing.T) {
-	for _, c := range []struct {
-		a, b string
-		n    int
-	}{{"", "", 0}, {"a", "", 1}, {"ab", "ba", 1}, {"糖尿", "尿糖", 1}, {"smith", "smth", 1}, {"ca", "abc", 3}, {"abco", "obca", 2}, {"kitten", "sitting", 3}} {
-		require.Equal(t, c.n, oracleDistance(c.a, c.b), c)
-		require.Equal(t, c.n, oracleDistance(c.b, c.a), c)
-	}
-	items := []oracleItem{{word: "ab"}, {run: []rune("糖尿病")}, {run: []rune("血")}}
-	require.Equal(t, []string{"ab", "糖", "尿", "糖尿", "病", "尿病", "血"}, indexedWords(items))
-	require.Equal(t, []string{"ab", "糖尿", "尿病", "血"}, askedWords(items))
-}
+// Schemas, values and documents of the oracle.
 
 // An oracleValue is one value of a document and what it is compared by.
 type oracleValue struct {
-	value Value
-	words []string // of fields with words: indexed; of keywords: the form; of bytes: themselves
-	n     int64    // of numbers, in units of the field
+	value, stored Value         // as it is given, and as it comes back
+	items         []oracleItem  // of text and names
+	text          []oraclePiece // of text, names and keywords
+	tokens        []oracleToken // of text and names; of keywords their normal form; of bytes themselves
+	places        int
+	sounds        []string // of names
+	n             int64    // of numbers, in units of the field
 }
 
 // drawOracleSchema makes a schema of fields of all types and switches.
 func drawOracleSchema(r *rand.Rand) Schema {
 	var s Schema
-	types := []Type{Keyword, Text, Integer, Date, Name, Bytes, Decimal, Time}
+	types := []Type{Keyword, Text, Integer, Date, Name, Bytes, Decimal, Time, Keyword, Text, Text, Name}
 	for i := range 1 + r.IntN(6) {
-		f := Field{Name: fmt.Sprint("f", r.IntN(1000), "-", i), Type: types[r.IntN(len(types))]}
-		switch f.Type {
-		case Keyword, Text, Name:
-			f.Prefix, f.Fuzzy = r.IntN(3) > 0, r.IntN(3) > 0
-		case Integer:
-			bounds := [][2]int64{{0, 120}, {-5, 5}, {math.MinInt64, math.MaxInt64}, {0, 65535}, {1000, 1002}, {-300, 4000}}[r.IntN(6)]
-			f.Min, f.Max = bounds[0], bounds[1]
-		case Decimal:
-			f.Scale = 1 + r.IntN(3)
-			f.Min = -r.Int64N(3000)
-			f.Max = f.Min + 2 + r.Int64N(5000)
-		case Date:
-			if r.IntN(2) == 0 {
-				f.Min = r.Int64N(40000) - 20000
-				f.Max = f.Min + 2 + r.Int64N(2000)
-			}
-		case Time:
-			if r.IntN(2) == 0 {
-				f.Min = r.Int64N(4e9) - 2e9
-				f.Max = f.Min + 2 + r.Int64N(1e6)
-			}
-		}
-		s.Fields = append(s.Fields, f)
+		s.Fields = append(s.Fields, drawOracleField(r, fmt.Sprint("f", r.IntN(1000), "-", i), types[r.IntN(len(types))]))
 	}
 	return s
 }
+
+func drawOracleField(r *rand.Rand, name string, t Type) Field {
+	f := Field{Name: name, Type: t}
+	often := func() bool { return r.IntN(3) > 0 }
+	f.Stored = often()
+	switch t {
+	case Keyword:
+		f.Facet = often()
+	case Text, Name:
+		f.Phrase = often()
+		if f.Rank = often(); f.Rank {
+			f.Words = []int{0, 1, 2, 5, 100, 65535}[r.IntN(6)]
+		}
+		if t == Text {
+			f.Language = []string{"", "", "en", "de", "fr"}[r.IntN(5)]
+		}
+	case Integer:
+		bounds := [][2]int64{{0, 120}, {-5, 5}, {math.MinInt64, math.MaxInt64}, {0, 65535}, {1000, 1002}, {-300, 4000}}[r.IntN(6)]
+		f.Min, f.Max = bounds[0], bounds[1]
+	case Decimal:
+		f.Scale = 1 + r.IntN(3)
+		f.Min = -r.Int64N(3000)
+		f.Max = f.Min + 2 + r.Int64N(5000)
+	case Date:
+		if r.IntN(2) == 0 {
+			f.Min = r.Int64N(40000) - 20000
+			f.Max = f.Min + 2 + r.Int64N(2000)
+		}
+	case Time:
+		if r.IntN(2) == 0 {
+			f.Min = r.Int64N(4e9) - 2e9
+			f.Max = f.Min + 2 + r.Int64N(1e6)
+		}
+	}
+	if t == Keyword || t == Text || t == Name {
+		f.Prefix, f.Fuzzy, f.Substring = often(), often(), f.Stored && often()
+	}
+	if t == Keyword || hasOrder(f) {
+		f.Sort = f.Stored && often()
+	}
+	return f
+}
+
+func hasOrder(f Field) bool {
+	return f.Type == Integer || f.Type == Decimal || f.Type == Date || f.Type == Time
+}
+
+func hasWords(f Field) bool { return f.Type == Keyword || f.Type == Text || f.Type == Name }
 
 // The first and the last day of the calendar and seconds of it, by themselves.
 var (
@@ -221,20 +120,75 @@ func drawNumber(r *rand.Rand, f Field) int64 {
 	return int64(uint64(lo) + width/16*uint64(r.IntN(16)) + min(width%16, uint64(r.IntN(3))))
 }
 
+// drawKeyword makes a keyword of pieces whose form is Unicode's NFC. Those of fields with Facet have few values.
+func drawKeyword(r *rand.Rand, f Field) (text []oraclePiece) {
+	most, kinds := 3, []oraclePiece{{"b", "B"}, {"b", "b"}, {"a", "a"}, {"e", "é"}, {"糖", "糖"}, {" ", " "}, {"*", "*"}, {"?", "?"}, {"\\", "\\"}}
+	if f.Facet {
+		most, kinds = 3, kinds[:4]
+	}
+	for range 1 + r.IntN(most) {
+		text = append(text, kinds[r.IntN(len(kinds))])
+	}
+	return text
+}
+
+func formOf(text []oraclePiece) string {
+	var b strings.Builder
+	for _, p := range text {
+		b.WriteString(p.form)
+	}
+	return b.String()
+}
+
+// spellForm writes a keyword, composed or not.
+func spellForm(r *rand.Rand, text []oraclePiece) string {
+	form := formOf(text)
+	if r.IntN(2) == 0 {
+		return strings.ReplaceAll(form, "é", "e\u0301")
+	}
+	return form
+}
+
+func keywordValue(r *rand.Rand, text []oraclePiece) oracleValue {
+	form := formOf(text)
+	return oracleValue{value: String(spellForm(r, text)), stored: String(form), text: text, tokens: []oracleToken{{form, 0}}}
+}
+
+func numberValue(f Field, n int64) oracleValue {
+	v := oracleNumber(f, n)
+	return oracleValue{value: v, stored: v, n: n}
+}
+
+func textValue(r *rand.Rand, f Field, items []oracleItem) oracleValue {
+	v := oracleValue{items: items, text: joinItems(r, items)}
+	v.value = String(spellAll(r, v.text))
+	v.stored = v.value
+	v.tokens, v.places = indexedTokens(items)
+	if f.Type == Name {
+		v.sounds = soundsOf(items)
+	}
+	return v
+}
+
 func drawOracleValue(r *rand.Rand, f Field) oracleValue {
 	switch f.Type {
 	case Keyword:
-		text, form := drawKeyword(r)
-		return oracleValue{value: String(text), words: []string{form}}
+		return keywordValue(r, drawKeyword(r, f))
 	case Text, Name:
-		text, items := drawText(r, 4)
-		return oracleValue{value: String(text), words: indexedWords(items)}
+		if r.IntN(30) == 0 { // a value without words is a value
+			v := String([]string{"", "--", " \n"}[r.IntN(3)])
+			return oracleValue{value: v, stored: v}
+		}
+		return textValue(r, f, drawItems(r, f, 4))
 	case Bytes:
 		b := []byte{byte(r.IntN(3)), byte(r.IntN(4))}[:1+r.IntN(2)]
-		return oracleValue{value: Raw(b), words: []string{string(b)}}
+		return oracleValue{value: Raw(b), stored: Raw(b), tokens: []oracleToken{{string(b), 0}}}
 	}
-	n := drawNumber(r, f)
-	return oracleValue{value: oracleNumber(f, n), n: n}
+	v := numberValue(f, drawNumber(r, f))
+	if f.Type == Time && r.IntN(2) == 0 { // a fraction of a second and another zone, which are not kept
+		v.value = Instant(time.Unix(v.n, 999_999_999).In(time.FixedZone("", 3600)))
+	}
+	return v
 }
 
 // oracleDoc is a document as the oracle knows it.
@@ -248,7 +202,11 @@ type oracleDoc struct {
 func drawOracleDoc(r *rand.Rand, s Schema) oracleDoc {
 	d := oracleDoc{revision: uint64(1 + r.IntN(6)), values: make(map[string][]oracleValue)}
 	for _, f := range s.Fields {
-		for range r.IntN(4) {
+		most := 3
+		if f.Sort {
+			most = 1
+		}
+		for range min(most, r.IntN(5)) {
 			d.values[f.Name] = append(d.values[f.Name], drawOracleValue(r, f))
 		}
 	}
@@ -268,117 +226,44 @@ func (d oracleDoc) document(id string) Document {
 	return Document{ID: id, Revision: d.revision, Stored: d.stored, Fields: fields}
 }
 
-// An oracleQuery is a query and what it means.
-type oracleQuery struct {
-	query Query
-	match func(oracleDoc) bool
-}
-
-// An oracleKind makes queries of one kind, of the fields that take them. A new kind is a new row.
-type oracleKind struct {
-	fits func(Field) bool
-	draw func(r *rand.Rand, f Field) oracleQuery
-}
-
-var oracleKinds = []oracleKind{
-	{fits: func(Field) bool { return true }, draw: drawTerm},
-	{fits: func(f Field) bool { return f.Type.hasOrder() }, draw: drawRange},
-	{fits: func(f Field) bool { return f.Prefix }, draw: drawPrefix},
-	{fits: func(f Field) bool { return f.Fuzzy }, draw: drawFuzzy},
-}
-
-func (t Type) hasOrder() bool { return t == Integer || t == Decimal || t == Date || t == Time }
-
-// drawWords makes the text of a query on a field with words or keywords, and the words that it asks for, in order.
-func drawWords(r *rand.Rand, f Field) (text string, words []string) {
-	if f.Type == Keyword {
-		text, form := drawKeyword(r)
-		return text, []string{form}
-	}
-	text, items := drawText(r, 2)
-	return text, askedWords(items)
-}
-
-// each matches documents that have, for each of the words, one that is like it in the field.
-func each(f Field, words []string, like func(i int, word, asked string) bool) func(oracleDoc) bool {
-	return func(d oracleDoc) bool {
-		for i, w := range words {
-			if !slices.ContainsFunc(d.values[f.Name], func(v oracleValue) bool {
-				return slices.ContainsFunc(v.words, func(x string) bool { return like(i, x, w) })
-			}) {
-				return false
-			}
-		}
-		return true
-	}
-}
-
-func drawTerm(r *rand.Rand, f Field) oracleQuery {
-	switch f.Type {
-	case Keyword, Text, Name:
-		text, words := drawWords(r, f)
-		return oracleQuery{Term(f.Name, String(text)), each(f, words, func(_ int, x, w string) bool { return x == w })}
-	case Bytes:
-		v := drawOracleValue(r, f)
-		return oracleQuery{Term(f.Name, v.value), each(f, v.words, func(_ int, x, w string) bool { return x == w })}
-	}
-	n := drawNumber(r, f)
-	return oracleQuery{Term(f.Name, oracleNumber(f, n)), func(d oracleDoc) bool {
-		return slices.ContainsFunc(d.values[f.Name], func(v oracleValue) bool { return v.n == n })
-	}}
-}
-
-func drawRange(r *rand.Rand, f Field) oracleQuery {
-	a, b := drawNumber(r, f), drawNumber(r, f)
-	lo, hi := min(a, b), max(a, b)
-	q := Range(f.Name, oracleNumber(f, lo), oracleNumber(f, hi))
-	switch r.IntN(4) {
-	case 0:
-		q, lo = Range(f.Name, Value{}, oracleNumber(f, hi)), math.MinInt64
-	case 1:
-		q, hi = Range(f.Name, oracleNumber(f, lo), Value{}), math.MaxInt64
-	case 2: // an end outside the declared interval is allowed
-		if f.Type == Integer && f.Min > math.MinInt64+9 && f.Max < math.MaxInt64-9 {
-			lo, hi = lo-int64(r.IntN(9)), hi+int64(r.IntN(9))
-			q = Range(f.Name, Int(lo), Int(hi))
-		}
-	}
-	return oracleQuery{q, func(d oracleDoc) bool {
-		return slices.ContainsFunc(d.values[f.Name], func(v oracleValue) bool { return lo <= v.n && v.n <= hi })
-	}}
-}
-
-func drawPrefix(r *rand.Rand, f Field) oracleQuery {
-	text, words := drawWords(r, f)
-	return oracleQuery{Prefix(f.Name, text), each(f, words, func(i int, x, w string) bool {
-		return x == w || i == len(words)-1 && strings.HasPrefix(x, w)
-	})}
-}
-
-func drawFuzzy(r *rand.Rand, f Field) oracleQuery {
-	text, words := drawWords(r, f)
-	n := 1 + r.IntN(2)
-	return oracleQuery{Fuzzy(f.Name, text, n), each(f, words, func(_ int, x, w string) bool { return oracleDistance(x, w) <= n })}
-}
-
-// drawQuery makes a tree of queries.
-func drawQuery(r *rand.Rand, s Schema, depth int) oracleQuery {
-	if depth == 0 || r.IntN(3) == 0 {
-		for {
-			kind, f := oracleKinds[r.IntN(len(oracleKinds))], s.Fields[r.IntN(len(s.Fields))]
-			if kind.fits(f) {
-				return kind.draw(r, f)
+// hit is what a search brings back of the document.
+func (d oracleDoc) hit(s Schema, id string) Hit {
+	h := Hit{ID: id, Revision: d.revision, Stored: d.stored}
+	for _, f := range s.Fields {
+		for _, v := range d.values[f.Name] {
+			if f.Stored {
+				if h.Values == nil {
+					h.Values = make(Fields)
+				}
+				h.Values[f.Name] = append(h.Values[f.Name], v.stored)
 			}
 		}
 	}
-	a, b := drawQuery(r, s, depth-1), drawQuery(r, s, depth-1)
-	switch r.IntN(4) {
-	case 0:
-		return oracleQuery{Not(a.query), func(d oracleDoc) bool { return !a.match(d) }}
-	case 1:
-		return oracleQuery{And(a.query, b.query), func(d oracleDoc) bool { return a.match(d) && b.match(d) }}
-	case 2:
-		return oracleQuery{And(a.query, Not(b.query)), func(d oracleDoc) bool { return a.match(d) && !b.match(d) }}
+	return h
+}
+
+// hasWord says whether the document has a word in the field that is like that.
+func (d oracleDoc) hasWord(f Field, like func(word string) bool) bool {
+	return slices.ContainsFunc(d.values[f.Name], func(v oracleValue) bool {
+		return slices.ContainsFunc(v.tokens, func(t oracleToken) bool { return like(t.word) })
+	})
+}
+
+// hasPhrase says whether there is a place from which the words stand where they should, in the places of all values with one left free
+// between two.
+func (d oracleDoc) hasPhrase(f Field, phrase []oracleToken) bool {
+	all := make(map[oracleToken]bool)
+	base := 0
+	for _, v := range d.values[f.Name] {
+		for _, t := range v.tokens {
+			all[oracleToken{t.word, base + t.at}] = true
+		}
+		base += v.places + 1
 	}
-	return oracleQuery{Or(a.query, b.query), func(d oracleDoc) bool { return a.match(d) || b.match(d) }}
+	for p := range base {
+		if !slices.ContainsFunc(phrase, func(t oracleToken) bool { return !all[oracleToken{t.word, p + t.at}] }) {
+			return true
+		}
+	}
+	return false
 }

@@ -91,7 +91,7 @@ func page(name string, raw []byte) ([]byte, error) {
 	}
 	b.WriteString("\n```text\n")
 	rows := measure.Summarize(lines)
-	if err := measure.WriteTable(&b, rows, measure.Growths(rows, growthOver)); err != nil {
+	if err := measure.WriteTable(&b, rows, growths(rows)); err != nil {
 		return nil, err
 	}
 	b.WriteString("```\n")

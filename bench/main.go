@@ -21,8 +21,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == memoryCommand {
-		os.Exit(memoryMain(os.Args[2:], os.Stdout, os.Stderr))
+	if status, ok := otherProgram(os.Args); ok {
+		os.Exit(status)
 	}
 	if len(os.Args) == 2 && os.Args[1] == docsCommand {
 		os.Exit(docsMain(os.Stdout, os.Stderr))
@@ -35,8 +35,24 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], suites(), os.Stdout, os.Stderr))
 }
 
+// otherProgram runs what this program starts itself for, to measure it in a process of its own.
+func otherProgram(args []string) (status int, ok bool) {
+	if len(args) < 2 {
+		return 0, false
+	}
+	switch args[1] {
+	case memoryCommand:
+		return memoryMain(args[2:], os.Stdout, os.Stderr), true
+	case buildCommand:
+		return buildMain(args[2:], os.Stdout, os.Stderr), true
+	case addCommand:
+		return addMain(args[2:], os.Stderr), true
+	}
+	return 0, false
+}
+
 // suites are all there are. A new one is a file with a suite in it, and a word here.
-func suites() []suite { return []suite{newABE()} }
+func suites() []suite { return []suite{newABE(), newSSE()} }
 
 // suite is a set of cases about one package of veilchart.
 type suite interface {
@@ -115,6 +131,9 @@ type options struct {
 	suites   []string
 	dir      string
 	leaves   []int
+	docs     []int
+	data     string
+	adds     int
 	count    int
 	target   time.Duration
 	patience time.Duration

@@ -19,10 +19,13 @@ import (
 	"github.com/veilchart/veilchart/bench/measure"
 )
 
-// The memory is measured in a process of its own, which is this program again.
+// Some is measured in a process of its own, which is this program again.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == memoryCommand {
-		os.Exit(memoryMain(os.Args[2:], os.Stdout, os.Stderr))
+	if status, ok := otherProgram(os.Args); ok {
+		os.Exit(status)
+	}
+	if len(os.Args) == 3 && os.Args[1] == syncsCommand {
+		os.Exit(syncsMain(os.Args[2:]))
 	}
 	os.Exit(m.Run())
 }
@@ -30,7 +33,9 @@ func TestMain(m *testing.M) {
 func TestOptions(t *testing.T) {
 	o, err := parseOptions(nil, suites(), io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"abe"}, o.suites)
+	assert.Equal(t, []string{"abe", "sse"}, o.suites)
+	assert.Equal(t, []int{10_000, 100_000}, o.docs)
+	assert.Empty(t, o.data)
 	assert.Equal(t, []int{1, 5, 10, 50, 100}, o.leaves)
 	assert.Equal(t, 10, o.count)
 	assert.Equal(t, 100*time.Millisecond, o.target)
@@ -56,7 +61,7 @@ func TestWrongOptionsSayWhatToDo(t *testing.T) {
 	}{
 		{[]string{"-nonsense"}, "-help lists the flags"},
 		{[]string{"abe"}, `"abe" is no flag; -help lists the flags`},
-		{[]string{"-suites", "sse,abe"}, `-suites: there is no suite "sse"; there is abe`},
+		{[]string{"-suites", "he,abe"}, `-suites: there is no suite "he"; there is abe, sse`},
 		{[]string{"-suites", "abe,abe"}, "named twice"},
 		{[]string{"-suites", ""}, "-suites is empty"},
 		{[]string{"-leaves", "0"}, "no number from 1 to 256"},
@@ -64,6 +69,11 @@ func TestWrongOptionsSayWhatToDo(t *testing.T) {
 		{[]string{"-leaves", "ten"}, "no number from 1 to 256"},
 		{[]string{"-leaves", ","}, "-leaves is empty"},
 		{[]string{"-leaves", "5,5"}, "given twice"},
+		{[]string{"-docs", "99"}, "no number from 100 to 10000000"},
+		{[]string{"-docs", "1000,1000"}, "given twice"},
+		{[]string{"-docs", ","}, "-docs is empty"},
+		{[]string{"-adds", "0"}, "give 1 to 1000000"},
+		{[]string{"-data", file}, "give a directory that exists"},
 		{[]string{"-count", "0"}, "give 1 to 1000 samples"},
 		{[]string{"-count", "x"}, "-help lists the flags"},
 		{[]string{"-time", "0s"}, "from 1ms to 1m"},

@@ -33,6 +33,9 @@ Flags:
 
 const (
 	maxLeaves = 256 // the limit of a policy of veilchart
+	minDocs   = 100
+	maxDocs   = 10_000_000
+	maxAdds   = 1_000_000
 	patience  = 15 * time.Second
 )
 
@@ -42,6 +45,9 @@ func parseOptions(args []string, all []suite, stderr io.Writer) (options, error)
 	flags.SetOutput(io.Discard) // errors are returned, and printed once
 	suiteList := flags.String("suites", names(all), "comma-separated `list` of suites")
 	leafList := flags.String("leaves", "1,5,10,50,100", "comma-separated `list` of policy sizes, each from 1 to "+strconv.Itoa(maxLeaves))
+	docList := flags.String("docs", "10000,100000", "suite sse: comma-separated `list` of numbers of documents, such as 10000,100000,1000000")
+	flags.StringVar(&o.data, "data", "", "suite sse: `directory` with public corpora; README.md names the files. Those that are not there are left out")
+	flags.IntVar(&o.adds, "adds", 1000, "suite sse: `records` that are added one by one before searches are compared with those after a bulk load")
 	pattern := flags.String("run", "", "measure only cases whose name matches the regular `expression`")
 	flags.StringVar(&o.dir, "o", "", "write results into `directory`, which is made if it is not there; without it nothing is written")
 	flags.IntVar(&o.count, "count", 10, "`samples` of each implementation in each case; six give an interval of 95 % confidence")
@@ -76,27 +82,25 @@ func parseOptions(args []string, all []suite, stderr io.Writer) (options, error)
 	if len(o.suites) == 0 {
 		return o, fmt.Errorf("-suites is empty; there is %s", names(all))
 	}
-	for _, text := range split(*leafList) {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxLeaves {
-			return o, fmt.Errorf("-leaves: %q is no number from 1 to %d; give a list such as 1,10,100", text, maxLeaves)
-		}
-		if slices.Contains(o.leaves, n) {
-			return o, fmt.Errorf("-leaves: %d is given twice; give it once", n)
-		}
-		o.leaves = append(o.leaves, n)
+	var err error
+	if o.leaves, err = numbers("-leaves", *leafList, 1, maxLeaves, "1,10,100"); err != nil {
+		return o, err
 	}
-	if len(o.leaves) == 0 {
-		return o, fmt.Errorf("-leaves is empty; give a list such as 1,10,100")
+	if o.docs, err = numbers("-docs", *docList, minDocs, maxDocs, "10000,100000"); err != nil {
+		return o, err
 	}
-	slices.Sort(o.leaves)
+	if o.adds < 1 || o.adds > maxAdds {
+		return o, fmt.Errorf("-adds %d: give 1 to %d", o.adds, maxAdds)
+	}
+	if info, err := os.Stat(o.data); o.data != "" && (err != nil || !info.IsDir()) {
+		return o, fmt.Errorf("-data %s: give a directory that exists", o.data)
+	}
 	if o.count < 1 || o.count > 1000 {
 		return o, fmt.Errorf("-count %d: give 1 to 1000 samples", o.count)
 	}
 	if o.target < time.Millisecond || o.target > time.Minute {
 		return o, fmt.Errorf("-time %v: give a duration from 1ms to 1m", o.target)
 	}
-	var err error
 	if o.names, err = regexp.Compile(*pattern); err != nil {
 		return o, fmt.Errorf("-run: %w; give a regular expression such as seal/leaves=10$", err)
 	}
@@ -104,6 +108,25 @@ func parseOptions(args []string, all []suite, stderr io.Writer) (options, error)
 		return o, fmt.Errorf("-o %s: that is a file; give a directory", o.dir)
 	}
 	return o, nil
+}
+
+// numbers are those of a list, in order, each once and between least and most.
+func numbers(name, list string, least, most int, example string) (out []int, err error) {
+	for _, text := range split(list) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < least || n > most {
+			return nil, fmt.Errorf("%s: %q is no number from %d to %d; give a list such as %s", name, text, least, most, example)
+		}
+		if slices.Contains(out, n) {
+			return nil, fmt.Errorf("%s: %d is given twice; give it once", name, n)
+		}
+		out = append(out, n)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s is empty; give a list such as %s", name, example)
+	}
+	slices.Sort(out)
+	return out, nil
 }
 
 func split(list string) (out []string) {

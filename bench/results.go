@@ -62,8 +62,10 @@ func (r *results) finish(settings []measure.Setting, lines []measure.Line, stdou
 // noteKey marks the settings that are sentences for the reader. They are in the raw file too, so that the table can be made from it alone.
 const noteKey = "note"
 
-// growthOver is the parameter over which growth is fitted.
-const growthOver = "leaves"
+// growths are fitted over these parameters.
+func growths(rows []measure.Row) []measure.Growth {
+	return append(measure.Growths(rows, "leaves", 3), measure.Growths(rows, "docs", 2)...)
+}
 
 func writeTable(w io.Writer, settings []measure.Setting, rows []measure.Row) error {
 	for _, s := range settings {
@@ -74,7 +76,7 @@ func writeTable(w io.Writer, settings []measure.Setting, rows []measure.Row) err
 		}
 	}
 	fmt.Fprintln(w)
-	return measure.WriteTable(w, rows, measure.Growths(rows, growthOver))
+	return measure.WriteTable(w, rows, growths(rows))
 }
 
 // replace writes a file under another name and renames it, so that a reader finds the old one or the new one.

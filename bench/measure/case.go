@@ -11,12 +11,14 @@ type Case struct {
 	Name       string // stable: scripts read it. Parts are separated by '/', parameters are key=value
 	Contenders []Contender
 	Patience   time.Duration // instead of the runner's, if it is longer
+	Count      int           // the most samples of a contender, if there are to be fewer than the runner's
 }
 
 // Contender is one implementation of a case.
 type Contender struct {
 	Impl string
-	// Prepare, if not nil, makes what the samples need. It runs once and is not measured.
+	// Prepare, if not nil, makes what the samples need. It runs once and is not measured. After an error of Skip the contender is left out, and
+	// the run does not fail.
 	Prepare func(ctx context.Context) error
 	// Sample measures once, for about the target time if it can choose, and for one operation if that takes longer.
 	Sample func(ctx context.Context, target time.Duration) (Sample, error)
@@ -27,6 +29,14 @@ type Contender struct {
 	// Op is the operation that Sample repeats, or nil where Sample does something else than to time a function.
 	Op func() error
 }
+
+// skipped is why a contender is left out.
+type skipped struct{ reason string }
+
+func (s skipped) Error() string { return s.reason }
+
+// Skip is the error of a contender that cannot be measured here, such as a server that is not installed.
+func Skip(reason string) error { return skipped{reason} }
 
 // Sample is what one measurement found.
 type Sample struct {
@@ -43,21 +53,39 @@ type Value struct {
 // Units. Of a rate more is better, of everything else less.
 const (
 	Nanoseconds = "ns/op"
+	Seconds     = "sec/op"
 	Allocated   = "B/op"
 	Allocations = "allocs/op"
 	Bytes       = "bytes"
 	Rate        = "B/s"
 	Mebibytes   = "MiB"
+	Documents   = "docs/s"
+	Postings    = "postings/core-s" // for each second of a core that was busy
 )
 
 // MoreIsBetter says whether of this unit more is better.
-func MoreIsBetter(unit string) bool { return unit == Rate }
+func MoreIsBetter(unit string) bool { return unit == Rate || unit == Documents || unit == Postings }
 
 // Timed measures the time and the allocations of op.
 func Timed(impl string, op func() error) Contender { return timed(impl, 1, op) }
 
 // TimedEach is Timed for an op that does the same thing items times: the values are those of one.
 func TimedEach(impl string, items int, op func() error) Contender { return timed(impl, items, op) }
+
+// InSeconds gives the times of c in seconds.
+func InSeconds(c Contender) Contender {
+	inner := c.Sample
+	c.Sample = func(ctx context.Context, target time.Duration) (Sample, error) {
+		s, err := inner(ctx, target)
+		for i, v := range s.Values {
+			if v.Unit == Nanoseconds {
+				s.Values[i] = Value{Seconds, v.X / 1e9}
+			}
+		}
+		return s, err
+	}
+	return c
+}
 
 // Throughput measures how many bytes op, which handles the given number, handles in a second, and the allocations of op.
 func Throughput(impl string, bytes int64, op func() error) Contender {

@@ -57,8 +57,16 @@ func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, f
 	samples := make([]int, len(c.Contenders))
 	out := make([]bool, len(c.Contenders))
 	patience := max(r.Patience, c.Patience)
+	count := r.Count
+	if c.Count > 0 {
+		count = min(count, c.Count)
+	}
 	fail := func(who int, err error) {
 		out[who] = true
+		if reason := (skipped{}); errors.As(err, &reason) {
+			fmt.Fprintf(r.Progress, "  %s skipped (%s)", c.Contenders[who].Impl, reason)
+			return
+		}
 		failed = errors.Join(failed, fmt.Errorf("%s %s, %s: %w", suite, c.Name, c.Contenders[who].Impl, err))
 	}
 	for who, contender := range c.Contenders {
@@ -73,7 +81,7 @@ func (r *Runner) one(ctx context.Context, suite string, c Case) (lines []Line, f
 			fail(who, err)
 		}
 	}
-	for round := range r.Count {
+	for round := range count {
 		for i := range c.Contenders {
 			who := (i + round) % len(c.Contenders)
 			contender := c.Contenders[who]

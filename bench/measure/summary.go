@@ -80,14 +80,14 @@ type Growth struct {
 	Exponent         float64
 }
 
-// Growths fits an exponent to every series of three or more rows of times or lengths whose names differ in a last part parameter=number only.
-func Growths(rows []Row, parameter string) []Growth {
+// Growths fits an exponent to every series of least or more rows of times or lengths whose names differ in a last part parameter=number only.
+func Growths(rows []Row, parameter string, least int) []Growth {
 	type series struct{ name, impl, unit string }
 	var order []series
 	xs, ys := map[series][]float64{}, map[series][]float64{}
 	for _, r := range rows {
 		at := strings.LastIndexByte(r.Name, '/')
-		if at < 0 || r.Unit != Nanoseconds && r.Unit != Bytes {
+		if at < 0 || r.Unit != Nanoseconds && r.Unit != Seconds && r.Unit != Bytes {
 			continue
 		}
 		var x float64
@@ -102,7 +102,7 @@ func Growths(rows []Row, parameter string) []Growth {
 	}
 	var out []Growth
 	for _, s := range order {
-		if e, ok := Exponent(xs[s], ys[s]); ok && len(xs[s]) >= 3 {
+		if e, ok := Exponent(xs[s], ys[s]); ok && len(xs[s]) >= least {
 			out = append(out, Growth{s.name, s.impl, s.unit, parameter, slices.Min(xs[s]), slices.Max(xs[s]), e})
 		}
 	}

@@ -53,7 +53,7 @@ func TestSummaryFormat(t *testing.T) {
 func TestTableFormat(t *testing.T) {
 	var b bytes.Buffer
 	rows := Summarize(synthetic())
-	require.NoError(t, WriteTable(&b, rows, Growths(rows, "leaves")))
+	require.NoError(t, WriteTable(&b, rows, Growths(rows, "leaves", 3)))
 	golden(t, "table.txt", b.String())
 }
 

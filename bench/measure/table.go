@@ -87,6 +87,9 @@ func Human(x float64, unit string) string {
 		return digits(x) + " " + list[0]
 	}
 	switch unit {
+	case Seconds:
+		x *= 1e9
+		return scale(1000, "ns µs ms s")
 	case Nanoseconds:
 		return scale(1000, "ns µs ms s")
 	case Allocated:

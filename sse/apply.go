@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -223,7 +224,8 @@ func (ix *Index) attempt(ctx context.Context, items []item) error {
 	}
 }
 
-// foldOf chooses the tails that go into the new segment: all of them, when there are too many or they would be too large.
+// foldOf chooses the tails that go into the new segment: all of them when they would be too large, and some of the smallest when there are too
+// many. As with ripe, a tail goes when the smaller ones are as large together, so that no row is written again with every few batches.
 func foldOf(all []*content, items []item) []*content {
 	if len(items) >= tailRows {
 		return nil
@@ -236,10 +238,23 @@ func foldOf(all []*content, items []item) []*content {
 			bytes += int(c.segment.tail)
 		}
 	}
-	if len(tails) < maxTails && bytes < tailBytes {
+	if bytes >= tailBytes {
+		return tails
+	}
+	if len(tails) < maxTails {
 		return nil
 	}
-	return tails
+	sorted := slices.Clone(tails)
+	slices.SortStableFunc(sorted, func(a, b *content) int { return cmp.Compare(a.segment.tail, b.segment.tail) })
+	best, sum := 1, uint32(0) // two at least
+	for i, c := range sorted {
+		if sum >= c.segment.tail {
+			best = max(best, i)
+		}
+		sum += c.segment.tail
+	}
+	// In the order in which they were written.
+	return slices.DeleteFunc(tails, func(c *content) bool { return !slices.Contains(sorted[:best+1], c) })
 }
 
 // maxTails is the most tail segments of a partition.

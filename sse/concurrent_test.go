@@ -160,6 +160,10 @@ func TestMain(m *testing.M) {
 		childWriter(spec)
 		return
 	}
+	if spec := os.Getenv(killedEnv); spec != "" {
+		killedWriter(spec)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,61 +15,88 @@ import (
 
 var errDisk = errors.New("no space left on device")
 
-// Every operation of the store fails once, at every place in a batch, a compaction and a rotation. Each time the partition is as it
+// Every operation of the store fails once, at every place in whatever writes, or the caller's context ends there. Each time the partition is as it
 // was or as it should be; repetition then succeeds.
 func TestFaultsLeaveThePartitionWhole(t *testing.T) {
-	ctx := context.Background()
 	newKey := []byte("fedcba9876543210fedcba9876543210")
-	steps := map[string]func(ix *Index) error{
-		"tail":   func(ix *Index) error { return ix.Apply(ctx, batchOf("x", 3)) },
-		"full":   func(ix *Index) error { return ix.Apply(ctx, batchOf("x", 300)) },
-		"delete": func(ix *Index) error { return ix.Apply(ctx, Batch{Delete: []Deletion{{ID: "a-1"}, {ID: "b-1"}}}) },
-		"tiers":  func(ix *Index) error { return ix.Compact(ctx, CompactOptions{}) },
-		"all":    func(ix *Index) error { return ix.Compact(ctx, CompactOptions{Full: true, DeleteNow: true}) },
-		"rotate": func(ix *Index) error { return ix.Compact(ctx, CompactOptions{NewKey: newKey, DeleteNow: true}) },
+	compact := func(o CompactOptions) func(context.Context, *Index) error {
+		return func(ctx context.Context, ix *Index) error { return ix.Compact(ctx, o) }
 	}
-	after := map[string]int{"tail": 608, "full": 905, "delete": 603}
+	apply := func(b Batch) func(context.Context, *Index) error {
+		return func(ctx context.Context, ix *Index) error { return ix.Apply(ctx, b) }
+	}
+	steps := map[string]func(ctx context.Context, ix *Index) error{
+		"tail":   apply(batchOf("x", 3)),
+		"full":   apply(batchOf("x", 300)),
+		"delete": apply(Batch{Delete: []Deletion{{ID: "a-1"}, {ID: "b-1"}}}),
+		"load": func(ctx context.Context, ix *Index) error {
+			done, err := ix.Load(ctx, sequence(300, loadDoc), LoadOptions{})
+			if (err == nil) != (done == 300) || err != nil && done != 0 {
+				return fmt.Errorf("%d are done: %w", done, err)
+			}
+			return err
+		},
+		"field":  func(ctx context.Context, ix *Index) error { return ix.AddField(ctx, Field{Name: "more", Type: Date}) },
+		"tiers":  compact(CompactOptions{}),
+		"all":    compact(CompactOptions{Full: true, DeleteNow: true}),
+		"rotate": compact(CompactOptions{NewKey: newKey, DeleteNow: true}),
+	}
+	after := map[string]int{"tail": 608, "full": 905, "delete": 603, "load": 905}
 	for name, step := range steps {
-		for _, lost := range []bool{false, true} {
+		for _, how := range []string{"fault", "lost swap", "context", "context after swap"} {
 			for n := 1; ; n++ {
+				if testing.Short() && n > 10 && n%7 != 0 && how != "fault" {
+					continue // pages of long segments, mostly
+				}
 				s := newMemStore()
 				ix := mustCreate(t, s, smallSchema, Options{})
-				require.NoError(t, ix.Apply(ctx, batchOf("a", 300)))
-				require.NoError(t, ix.Apply(ctx, batchOf("b", 300)))
+				require.NoError(t, ix.Apply(t.Context(), batchOf("a", 300)))
+				require.NoError(t, ix.Apply(t.Context(), batchOf("b", 300)))
 				for i := range 5 {
-					require.NoError(t, ix.Apply(ctx, batchOf(fmt.Sprint("t", i), 1)))
+					require.NoError(t, ix.Apply(t.Context(), batchOf(fmt.Sprint("t", i), 1)))
+				}
+				what := fmt.Sprintf("%s, %s, call %d", name, how, n)
+				ctx, cancel := context.WithCancel(t.Context())
+				wantErr := errDisk
+				if strings.HasPrefix(how, "context") {
+					wantErr = context.Canceled
 				}
 				calls, hit := 0, false
-				s.swapLost = lost
+				s.swapLost = strings.Contains(how, "swap")
 				s.fail = func(string) error {
-					if calls++; calls == n {
-						hit = true
-						return errDisk
+					if calls++; calls != n {
+						return nil
 					}
-					return nil
+					if hit = true; wantErr == context.Canceled {
+						cancel()
+					}
+					return wantErr
 				}
-				err := step(ix)
+				err := step(ctx, ix)
+				cancel()
 				s.fail = nil
 				if !hit {
 					require.NoError(t, err)
-					require.Greater(t, n, 3, "the fault was never injected")
+					require.Greater(t, n, 2, "the fault was never injected")
 					break
 				}
 				want := 605
-				re, oerr := Open(ctx, s, testKey, ID{1}, Options{})
+				re, oerr := Open(t.Context(), s, testKey, ID{1}, Options{})
 				if errors.Is(oerr, ErrDecrypt) && name == "rotate" {
-					re, oerr = Open(ctx, s, newKey, ID{1}, Options{})
+					re, oerr = Open(t.Context(), s, newKey, ID{1}, Options{})
 				}
 				require.NoError(t, oerr)
-				require.NoError(t, re.Verify(ctx), "%s, fault %d", name, n)
+				re.Close()
+				require.NoError(t, re.Verify(t.Context()), what)
 				if w, changes := after[name]; changes && err == nil {
 					want = w
 				}
-				require.Equal(t, want, count(t, re, Term("tag", String("all"))), "%s, fault %d: %v", name, n, err)
+				require.Equal(t, want, count(t, re, Term("tag", String("all"))), "%s: %v", what, err)
 				if err != nil {
-					require.ErrorIs(t, err, errDisk)
+					require.ErrorIs(t, err, wantErr, what)
+					require.NotErrorIs(t, err, errUnknown, what)
 				}
-				require.NoError(t, step(re), "%s again after fault %d", name, n)
+				require.NoError(t, step(t.Context(), re), "%s, again", what)
 				if w, changes := after[name]; changes {
 					want = w
 				}

@@ -40,6 +40,11 @@ func (ix *Index) Load(ctx context.Context, docs iter.Seq2[Document, error], o Lo
 		o.Memory = defaultMemory
 	}
 	o.Memory = max(o.Memory, leastMemory)
+	return ix.loadWithin(ctx, docs, o)
+}
+
+// loadWithin is Load with whatever memory the options say.
+func (ix *Index) loadWithin(ctx context.Context, docs iter.Seq2[Document, error], o LoadOptions) (int, error) {
 	st, err := ix.refresh(ctx)
 	if err != nil {
 		return 0, err

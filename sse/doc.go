@@ -43,7 +43,9 @@
 //	}
 //
 // A batch takes effect as a whole and is on disk when Apply returns, whatever is killed when. Several programs may write to one
-// partition; they lose nothing of each other's. The highest revision of an ID wins, so repeating a batch does no harm. Every page is
+// partition; they lose nothing of each other's. The highest revision of an ID wins, so repeating a batch does no harm. Batches of several
+// goroutines that wait for each other share what makes them durable. Load writes long sequences in bounded memory, AddField widens the
+// schema of a partition in use. Segments are merged in the background; Stats says if that fails, and Close ends it. Every page is
 // authenticated, and so is the absence of a term; what was changed in the store is reported with the name of the file. A store that
 // goes back to an older state is found out by every Index that has seen a newer one, and by Open when it is given the Anchor that the
 // caller remembers.
@@ -58,7 +60,7 @@
 //
 //   - At rest: how many segments there are, the number of pages of each, when each was written, and the length of the manifest,
 //     padded. Not how many rows, terms or fields there are, nor how often a term occurs.
-//   - Writing: when, and how many pages. If IDs are looked up (Batch.New unset), which table pages that reads, and for IDs that are
+//   - Writing: when, and how many pages; batches that are written together count as one. If IDs are looked up (Batch.New unset), which table pages that reads, and for IDs that are
 //     there which row page. A new segment has fresh keys, so nothing seen before tells what is in it (forward privacy).
 //   - Searching: which pages of which segments are read. A term asked again in the same segment reads the same pages: the search
 //     pattern, until that segment is compacted away. Lists of a page or more show their length in pages, rounded up by at most

@@ -10,7 +10,7 @@ import (
 // The sweep and writers meet in the head. A segment that no manifest names may be what a writer left that died, or one whose swap is still on its
 // way. Before such a segment is deleted it is given up in a head of its own, the fence: the swap that was on its way loses to the fence, and its
 // writer, who has to read the head again, finds its segment among those that are given up and writes another. What a head gives up no later
-// head names, so what the fence names can be deleted whenever that happens. docs/decisions/0009-sse-fence.md.
+// head names, so what the fence names can be deleted whenever that happens. docs/decisions/0011-sse-fence.md.
 
 // earlyRetired is how many retired segments are kept for readers at most; the oldest of more go before the grace period is over.
 const earlyRetired = 2048

@@ -8,7 +8,7 @@ import (
 )
 
 // tending is the merge that an Index may have running in the background. Apply and Load begin it when there is something to do, and nothing
-// runs between. docs/decisions/0010-sse-background-merges.md.
+// runs between. docs/decisions/0012-sse-background-merges.md.
 type tending struct {
 	mu     sync.Mutex
 	closed bool

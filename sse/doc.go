@@ -60,8 +60,9 @@
 //
 //   - At rest: how many segments there are, the number of pages of each, when each was written, and the length of the manifest,
 //     padded. Not how many rows, terms or fields there are, nor how often a term occurs.
-//   - Writing: when, and how many pages; batches that are written together count as one. If IDs are looked up (Batch.New unset), which table pages that reads, and for IDs that are
-//     there which row page. A new segment has fresh keys, so nothing seen before tells what is in it (forward privacy).
+//   - Writing: when, and how many pages; batches that are written together count as one. If IDs are looked up (Batch.New unset), which
+//     table pages that reads, and for IDs that are there which row page. A new segment has fresh keys, so nothing seen before tells what
+//     is in it (forward privacy). Merging, in the background too: which segments became which.
 //   - Searching: which pages of which segments are read. A term asked again in the same segment reads the same pages: the search
 //     pattern, until that segment is compacted away. Lists of a page or more show their length in pages, rounded up by at most
 //     12 %; shorter and absent ones show one page that says nothing. The number of terms of a query; of a range, and of what a

@@ -45,7 +45,7 @@ func TestFaultsLeaveThePartitionWhole(t *testing.T) {
 	for name, step := range steps {
 		for _, how := range []string{"fault", "lost swap", "context", "context after swap"} {
 			for n := 1; ; n++ {
-				if testing.Short() && n > 10 && n%7 != 0 && how != "fault" {
+				if testing.Short() && n > 10 && n%7 != 0 {
 					continue // pages of long segments, mostly
 				}
 				s := newMemStore()

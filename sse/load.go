@@ -15,8 +15,8 @@ import (
 type LoadOptions struct {
 	// New asserts that the partition has no row with an ID of the sequence, as Batch.New does, and that the sequence has no ID twice.
 	New bool
-	// Memory is how many bytes the segment in the making may take, and with it how large segments become; 0 is 256 MiB, 16 MiB is the least.
-	// Until Go's garbage collector runs, a program can take about twice as much.
+	// Memory is how many bytes of documents and lists are collected for one segment, and with it how large segments become; 0 is 256 MiB, 16 MiB
+	// is the least. While a segment is written, and until Go's garbage collector has run, the program takes about four times as much.
 	Memory int
 	// Progress is called every few thousand documents, and when a segment was committed, with how many documents were read and how many of them
 	// have taken effect.

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// zipfDocs yields documents of 40 terms, of which the k-th most common stands in about one of k.
-func zipfDocs(n int) func(yield func(Document, error) bool) {
+// loadedDocs yields documents of 40 terms, of which the k-th most common stands in about one of k.
+func loadedDocs(n int) func(yield func(Document, error) bool) {
 	return func(yield func(Document, error) bool) {
 		r := rand.New(rand.NewPCG(11, 12))
 		z := rand.NewZipf(r, 1.1, 8, 1<<18)
@@ -28,7 +28,7 @@ func zipfDocs(n int) func(yield func(Document, error) bool) {
 	}
 }
 
-var zipfSchema = Schema{Fields: []Field{{Name: "tags", Type: Keyword}}}
+var loadedSchema = Schema{Fields: []Field{{Name: "tags", Type: Keyword}}}
 
 // BenchmarkLoad writes documents in bulk. Its peak is that of the process, from its start.
 func BenchmarkLoad(b *testing.B) {
@@ -37,8 +37,8 @@ func BenchmarkLoad(b *testing.B) {
 			for b.Loop() {
 				d, err := OpenDir(b.TempDir())
 				require.NoError(b, err)
-				ix := mustCreate(b, d, zipfSchema, Options{})
-				_, err = ix.Load(context.Background(), zipfDocs(docs), LoadOptions{New: true})
+				ix := mustCreate(b, d, loadedSchema, Options{})
+				_, err = ix.Load(context.Background(), loadedDocs(docs), LoadOptions{New: true})
 				require.NoError(b, err)
 				st, err := ix.Stats(context.Background())
 				require.NoError(b, err)
@@ -65,7 +65,7 @@ func BenchmarkApplyOne(b *testing.B) {
 	open := func(b *testing.B) (*Dir, *Index) {
 		d, err := OpenDir(b.TempDir())
 		require.NoError(b, err)
-		ix, err := Create(ctx, d, testKey, ID{1}, zipfSchema, Options{})
+		ix, err := Create(ctx, d, testKey, ID{1}, loadedSchema, Options{})
 		require.NoError(b, err)
 		return d, ix
 	}
@@ -103,10 +103,10 @@ func BenchmarkApplyOne(b *testing.B) {
 		b.Run("search="+how, func(b *testing.B) {
 			_, ix := open(b)
 			if how == "loaded" {
-				_, err := ix.Load(ctx, zipfDocs(docs), LoadOptions{New: true})
+				_, err := ix.Load(ctx, loadedDocs(docs), LoadOptions{New: true})
 				require.NoError(b, err)
 			} else {
-				put(b, ix, zipfDocs(docs))
+				put(b, ix, loadedDocs(docs))
 			}
 			settle(b, ix)
 			ix.Close()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -376,4 +377,44 @@ func TestRank(t *testing.T) {
 	for _, h := range mustSearch(t, cut, And(Exists("ward"), Not(Term("note", String("fever")))), SearchOptions{Rank: true}).Hits {
 		require.Zero(t, h.Score)
 	}
+}
+
+// The vectors of cursors were computed by a second implementation, in another language, from docs/spec/sse.md.
+const cursorVectors = 21
+
+func TestCursorVectors(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "vectors", "v1", "cursor-*.json"))
+	require.NoError(t, err)
+	require.Len(t, files, cursorVectors, "vectors are only ever added, and counted here")
+	classes := make(map[string]int)
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		var v struct {
+			Class                    string
+			Key, Partition, Encoding hexBytes
+			Query, Sort              string
+			Rank, Descending         bool
+			Counter                  uint64
+			Segment                  int
+			Row                      uint32
+		}
+		require.NoError(t, json.Unmarshal(b, &v), file)
+		classes[v.Class]++
+		c, err := decodeCursor(v.Encoding)
+		if v.Class == "malformed" {
+			require.ErrorIs(t, err, ErrCursor, file)
+			continue
+		}
+		require.NoError(t, err, file)
+		require.Equal(t, []byte(v.Encoding), []byte(c.encode()), file)
+		q, err := ParseQuery(searchSchema, v.Query)
+		require.NoError(t, err, file)
+		tag := c.sign(key(v.Key), ID(v.Partition), q, SearchOptions{Sort: v.Sort, Rank: v.Rank, Descending: v.Descending})
+		require.Equal(t, v.Class == "success", tag == c.tag, file)
+		if v.Class == "success" {
+			require.Equal(t, []any{v.Counter, rowPlace{v.Segment, v.Row}}, []any{c.anchor.Counter, c.last}, file)
+		}
+	}
+	require.Greater(t, classes["refused"]+classes["malformed"], classes["success"])
 }

@@ -437,9 +437,7 @@ func (p *queryParser) check(f *Field, start int, q Query) (Query, error) {
 		case opWildcard:
 			fix = f.reason(second(p.schema.wildcard(f.Name, q.text)))
 		case opRegexp:
-			if !f.Prefix {
-				fix = "it cannot be searched by regular expressions: add a field with Prefix"
-			}
+			fix = f.reason(p.schema.checkExpression(f.Name, q.text))
 		}
 	case opPhrase:
 		fix = f.reason(second(p.schema.phraseWords(f.Name, q.text)))

@@ -201,4 +201,3 @@ func (l *liar) others(runs []Run, pages [][]byte, partition ID) ([][]byte, error
 	}
 	return pages, nil
 }
-

@@ -350,6 +350,10 @@ func drawInRow(r *rand.Rand, f Field, known []oracleValue) oracleQuery {
 	if r.IntN(4) == 0 {
 		r.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 	}
+	return phraseQuery(r, f, items)
+}
+
+func phraseQuery(r *rand.Rand, f Field, items []oracleItem) oracleQuery {
 	phrase := askedTokens(items)
 	return oracleQuery{query: Phrase(f.Name, spellAll(r, joinItems(r, items))), match: func(d oracleDoc) bool { return d.hasPhrase(f, phrase) }}
 }
@@ -359,6 +363,10 @@ func drawSounds(r *rand.Rand, f Field, known []oracleValue) oracleQuery {
 	if r.IntN(2) == 0 { // another name, which may sound like one that is there
 		items[0] = drawItem(r, f)
 	}
+	return soundsQuery(r, f, items)
+}
+
+func soundsQuery(r *rand.Rand, f Field, items []oracleItem) oracleQuery {
 	sets := askedSounds(items)
 	return oracleQuery{query: Sounds(f.Name, spellAll(r, joinItems(r, items))), match: func(d oracleDoc) bool {
 		for _, set := range sets {

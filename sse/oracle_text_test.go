@@ -54,7 +54,7 @@ var oracleNames = map[string]string{
 	"levinski": "876450", "szlamawicz": "486740", "shlamovitz": "486740", "ceniow": "467000 567000", "tsenyuv": "467000",
 	"holubica": "587400 587500", "golubitsa": "587400", "przemysl": "746480 794648", "pshemeshil": "746480", "peters": "734000 739400",
 	"peterson": "734600 739460", "moskowitz": "645740", "moskovitz": "645740", "jackson": "154600 145460 454600 445460",
-	"wang": "765000", "xiaoming": "566500", "xiao": "500000", "ming": "665000", "zeng": "465000", "ceng": "465000 565000",
+	"wang": "765000", "xiaoming": "566500", "xiao": "500000", "ming": "665000", "zeng": "465000", "ceng": "465000 565000", "keng": "565000",
 }
 
 // Characters of names with their readings in the pinyin table that docs/spec/sse-analysis.md names, rare ones included.

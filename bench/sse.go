@@ -47,9 +47,9 @@ func (s sseSuite) cases(o options) ([]measure.Case, func(), error) {
 	all := append(slices.Clone(own), postgresEngine())
 	for _, n := range o.docs {
 		c := zipfCorpus(n)
-		build := s.buildCase("build/"+c.label, fmt.Sprintf("zipf:%d", n), l.dir, impls(own)...)
+		build := s.buildCase("build/"+c.label, fmt.Sprintf("zipf:%d", n), l, &c, own...)
 		build.Contenders = append(build.Contenders, s.postgresBuild(c))
-		list = append(list, build, s.buildCase("build-keywords/"+c.label, fmt.Sprintf("keywords:%d", n), l.dir, impls(own)...))
+		list = append(list, build, s.buildCase("build-keywords/"+c.label, fmt.Sprintf("keywords:%d", n), l, nil, own...))
 		for _, kind := range kinds {
 			list = append(list, l.searchCase("search/kind="+kind+"/"+c.label, kind, "", c, all...), l.costCase("cost/kind="+kind+"/"+c.label, kind, c))
 		}
@@ -76,13 +76,6 @@ func (s sseSuite) cases(o options) ([]measure.Case, func(), error) {
 	return list, func() { err = errors.Join(err, l.close()) }, nil
 }
 
-func impls(all []engine) (out []string) {
-	for _, e := range all {
-		out = append(out, e.impl)
-	}
-	return out
-}
-
 // dataCases are those of public corpora: bleve cuts their texts into the words that veilchart does, the others do not.
 func (s sseSuite) dataCases(folder string, l *lab) (list []measure.Case) {
 	for _, from := range sources {
@@ -91,7 +84,11 @@ func (s sseSuite) dataCases(folder string, l *lab) (list []measure.Case) {
 			c.label = "data=" + from.name
 		}
 		two := []engine{veilchartSearch(), bleveEngine()}
-		list = append(list, s.buildCase("build/"+c.label, "data:"+from.name+":"+folder, l.dir, impls(two)...))
+		var keep *corpus
+		if err == nil {
+			keep = &c
+		}
+		list = append(list, s.buildCase("build/"+c.label, "data:"+from.name+":"+folder, l, keep, two...))
 		if err != nil {
 			continue
 		}

@@ -110,14 +110,19 @@ func build(impl, corpusName, dir string) (b built, err error) {
 	return b, nil
 }
 
-// buildCase builds an index of the corpus with each engine in a process of its own.
-func (s sseSuite) buildCase(name, corpusName, temp string, impls ...string) measure.Case {
+// buildCase builds an index of the corpus with each engine in a process of its own. If keep is not nil, the first that is built is what is searched later.
+func (s sseSuite) buildCase(name, corpusName string, l *lab, keep *corpus, all ...engine) measure.Case {
 	c := measure.Case{Name: name, Count: s.builds}
-	for _, impl := range impls {
+	for _, e := range all {
+		impl := e.impl
+		var bed *searchBed
+		if keep != nil {
+			bed = l.bed(e, *keep)
+		}
 		c.Contenders = append(c.Contenders, measure.Contender{Impl: impl,
 			Prepare: func(context.Context) error { _, err := spec(corpusName); return err },
 			Sample: func(ctx context.Context, _ time.Duration) (measure.Sample, error) {
-				b, err := buildElsewhere(ctx, impl, corpusName, temp)
+				b, err := buildElsewhere(ctx, impl, corpusName, l.dir, bed)
 				return measure.Sample{N: 1, Values: b.values()}, err
 			}})
 	}
@@ -137,7 +142,7 @@ func (b built) values() []measure.Value {
 	}
 }
 
-func buildElsewhere(ctx context.Context, impl, corpusName, temp string) (b built, err error) {
+func buildElsewhere(ctx context.Context, impl, corpusName, temp string, keep *searchBed) (b built, err error) {
 	dir, err := os.MkdirTemp(temp, "build-")
 	if err != nil {
 		return b, err
@@ -151,7 +156,10 @@ func buildElsewhere(ctx context.Context, impl, corpusName, temp string) (b built
 	if err != nil {
 		return b, childError(err)
 	}
-	return b, json.Unmarshal(out, &b)
+	if keep != nil {
+		err = keep.adopt(dir)
+	}
+	return b, errors.Join(err, json.Unmarshal(out, &b))
 }
 
 // postgresBuild is the build of a table and its indexes by a server that runs: its memory and cores are not this program's.

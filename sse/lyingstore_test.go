@@ -314,7 +314,7 @@ func lyingWrites() []operation {
 }
 
 // tell runs one operation with one lie. It says whether the lie was told, and how many calls there were.
-func (w *world) tell(t *testing.T, op operation, told lie, at int, goesOn bool) (got any, err error, l *liar) {
+func (w *world) tell(t *testing.T, op operation, told lie, at int, goesOn bool) (got any, l *liar, err error) {
 	l = &liar{memStore: w.store.clone(), lie: told, at: at, goesOn: goesOn, world: w}
 	l.calls = -1 // opening is the truth
 	ix, err := Open(context.Background(), l, testKey, ID{1}, Options{})
@@ -328,12 +328,12 @@ func (w *world) tell(t *testing.T, op operation, told lie, at int, goesOn bool) 
 	if op.writes {
 		got = ix
 	}
-	return got, err, l
+	return got, l, err
 }
 
 // eachLie calls test for every lie at every call of the operation.
 func (w *world) eachLie(t *testing.T, op operation, test func(what string, got any, err error, l *liar)) (count int) {
-	_, err, honest := w.tell(t, op, lie{}, 0, false)
+	_, honest, err := w.tell(t, op, lie{}, 0, false)
 	require.NoError(t, err, op.name)
 	require.Positive(t, honest.calls, op.name)
 	for i, told := range lies {
@@ -345,7 +345,7 @@ func (w *world) eachLie(t *testing.T, op operation, test func(what string, got a
 				if goesOn && (op.writes && (told.swap != nil || told.write != nil || told.list != nil || told.del != nil) || (op.writes || at > 1) && testing.Short()) {
 					continue // a store can keep a writer busy for ever
 				}
-				got, err, l := w.tell(t, op, told, at, goesOn)
+				got, l, err := w.tell(t, op, told, at, goesOn)
 				if l.told {
 					count++
 					test(fmt.Sprintf("%s, %s, call %d of %d, on and on: %v", op.name, told.name, at, honest.calls, goesOn), got, err, l)
@@ -362,7 +362,7 @@ func TestReadersOfALyingStore(t *testing.T) {
 		w := newWorld(t, profile)
 		told, refused := 0, 0
 		for _, op := range lyingReads() {
-			want, err, _ := w.tell(t, op, lie{}, 0, false)
+			want, _, err := w.tell(t, op, lie{}, 0, false)
 			require.NoError(t, err, op.name)
 			if op.name == "token" {
 				again, _, _ := w.tell(t, op, lie{}, 0, false)
@@ -438,7 +438,7 @@ func TestWritersToALyingStore(t *testing.T) {
 	before, err := shows(ix)
 	require.NoError(t, err)
 	for _, op := range lyingWrites() {
-		_, err, l := w.tell(t, op, lie{}, 0, false)
+		_, l, err := w.tell(t, op, lie{}, 0, false)
 		require.NoError(t, err)
 		ix, err := openAny(l.memStore)
 		require.NoError(t, err)

@@ -136,7 +136,9 @@ func (ix *Index) commit(ctx context.Context, st *state, c *change) error {
 	}
 	if err == nil {
 		blob := sealManifest(k, ix.partition, c.manifest)
-		if ix.stale(c) { // reading deletions for the manifest may have taken long
+		if _, bad := decodeManifest(c.manifest.encode(), manifestVersion); bad != nil { // a head that nobody can read would end the partition
+			err = fmt.Errorf("sse: partition %v: the next manifest would not be readable, so nothing was changed: report it: %w", ix.partition, bad)
+		} else if ix.stale(c) { // reading deletions for the manifest may have taken long
 			err = errStale
 		} else if len(blob) > MaxHead {
 			err = fmt.Errorf("sse: the manifest of partition %v would have %d bytes, %d are the limit: compact it", ix.partition, len(blob), MaxHead)

@@ -331,8 +331,8 @@ func (ix *Index) swap(ctx context.Context, version uint64, blob []byte) error {
 		return fmt.Errorf("sse: head %d of partition %v: %w", version, ix.partition, err)
 	case herr == nil:
 		return fmt.Errorf("sse: head %d of partition %v: %w (%w)", version, ix.partition, ErrConflict, err)
-	case errors.Is(herr, ErrMissing):
-		return fmt.Errorf("sse: writing head %d of partition %v: nothing was changed: %w", version, ix.partition, err)
+	case errors.Is(herr, ErrMissing): // it may still land: a request that was given up can reach an object store later
+		return fmt.Errorf("sse: writing head %d of partition %v: %w: %w", version, ix.partition, errUnknown, err)
 	}
 	return fmt.Errorf("sse: writing head %d of partition %v: %w (%w): %w", version, ix.partition, errUnknown, herr, err)
 }

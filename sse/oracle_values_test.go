@@ -78,8 +78,6 @@ func hasOrder(f Field) bool {
 	return f.Type == Integer || f.Type == Decimal || f.Type == Date || f.Type == Time
 }
 
-func hasWords(f Field) bool { return f.Type == Keyword || f.Type == Text || f.Type == Name }
-
 // The first and the last day of the calendar and seconds of it, by themselves.
 var (
 	oracleFirst = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).Unix()

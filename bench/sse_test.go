@@ -120,6 +120,7 @@ func TestEverySearchMeasurementRuns(t *testing.T) {
 		assert.Positive(t, counts)
 		add("add-syncs/docs=200", "veilchart bleve", "fsyncs")
 	}
+	add("segments-after-adds/adds=12", "veilchart veilchart-grown", "segments")
 	for _, kind := range kinds {
 		add("search-after-adds/kind="+kind+"/adds=12", "veilchart veilchart-grown", timed)
 		add("search-in-postgres/kind="+kind+"/docs=300", "veilchart", timed)

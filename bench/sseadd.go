@@ -206,7 +206,20 @@ func (s sseSuite) afterAddsCases(n, adds int, l *lab) (list []measure.Case) {
 	for _, kind := range kinds {
 		list = append(list, l.searchCase(fmt.Sprintf("search-after-adds/kind=%s/adds=%d", kind, adds), kind, "", all, bulk, slow))
 	}
-	return list
+	segments := measure.Case{Name: fmt.Sprintf("segments-after-adds/adds=%d", adds)}
+	for _, e := range []engine{bulk, slow} {
+		b := l.bed(e, all)
+		segments.Contenders = append(segments.Contenders, measure.Contender{Impl: e.impl, Once: true,
+			Sample: func(ctx context.Context, _ time.Duration) (measure.Sample, error) {
+				opened, err := b.open(ctx)
+				if err != nil {
+					return measure.Sample{}, err
+				}
+				stats, err := opened.(veilchartSearcher).ix.Stats(ctx)
+				return measure.Sample{N: 1, Values: []measure.Value{{Unit: "segments", X: float64(stats.Segments)}}}, err
+			}})
+	}
+	return append(list, segments)
 }
 
 // growIndex loads the first documents of a corpus and adds the others one by one.

@@ -257,7 +257,7 @@ func foldOf(all []*content, items []item) []*content {
 	return slices.DeleteFunc(tails, func(c *content) bool { return !slices.Contains(sorted[:best+1], c) })
 }
 
-// maxTails is the most tail segments of a partition.
+// maxTails is the number of tail segments from which on a small batch takes over some of them. Writers that meet may leave a few more.
 const maxTails = 8
 
 // writeBatch writes the segment for the changes that are to be kept, and the live rows of the tails.
